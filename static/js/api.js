@@ -1,0 +1,78 @@
+// @ts-check
+/** Talking to our own server: JSON in, JSON out, every failure a `Problem`, and the server's clock. Retries nothing. */
+
+/** What went wrong, in the server's words (RFC 9457) or, when it could not be reached, in ours. */
+export class Problem extends Error {
+  /** @param {Record<string, any>} fields */
+  constructor(fields) {
+    super(fields.detail || fields.title || 'Something went wrong.');
+    this.status = Number(fields.status) || 0;
+    this.code = String(fields.code || '');
+    this.retryable = Boolean(fields.retryable);
+    this.fields = fields;
+  }
+
+  /** One sentence for the reader: of the field at fault where there is one. */
+  get sentence() {
+    return String(this.fields.errors?.[0]?.message || this.message);
+  }
+
+  /** @param {unknown} error @returns {Problem} */
+  static from(error) {
+    return error instanceof Problem ? error : new Problem({ code: 'offline', retryable: true, detail: 'The server cannot be reached.' });
+  }
+}
+
+let skew = 0;
+
+/** The server's time in milliseconds. `Date` counts whole seconds, so a smaller difference is taken for none. */
+export const serverNow = () => Date.now() + skew;
+
+/** @param {Response} response */
+function learnTime(response) {
+  const said = Date.parse(response.headers.get('date') || '');
+  if (Number.isNaN(said)) return;
+  const apart = said + 500 - Date.now();
+  skew = Math.abs(apart) > 2000 ? apart : 0;
+}
+
+/** @param {Response} response @returns {Promise<Problem>} */
+async function problemOf(response) {
+  const retryable = response.status >= 500;
+  const bare = { status: response.status, title: `The server answered ${response.status}.`, retryable };
+  try {
+    return new Problem({ ...bare, ...(await response.json()) });
+  } catch {
+    return new Problem(bare);
+  }
+}
+
+/**
+ * @param {string} method @param {string} path @param {unknown} [body]
+ * @param {{signal?: AbortSignal, headers?: Record<string, string>}} [options]
+ * @returns {Promise<Response>} an answer of the 200s; anything else is thrown as a `Problem`
+ */
+export async function send(method, path, body, { signal, headers } = {}) {
+  const json = body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
+  let response;
+  try {
+    response = await fetch(path, { method, signal, headers, ...json });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw Problem.from(error);
+  }
+  learnTime(response);
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+/** @param {string} method @param {string} path @param {unknown} [body] @param {AbortSignal} [signal] @returns {Promise<any>} */
+export async function call(method, path, body, signal) {
+  const response = await send(method, path, body, { signal });
+  try {
+    return await response.json();
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw Problem.from(error);
+  }
+}

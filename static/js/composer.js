@@ -1,0 +1,77 @@
+// @ts-check
+/** The input: keys, height, the draft that outlives a reload, and Send turning into Stop. Knows nothing of turns. */
+
+const DRAFT = 'headstart.draft';
+
+export class Composer {
+  #locked = false;
+
+  /**
+   * @param {HTMLFormElement} form
+   * @param {{about: (trigger: 'focus'|'keystroke') => void, send: (question: string) => void, stop: () => void}} on
+   */
+  constructor(form, on) {
+    this.form = form;
+    this.input = /** @type {HTMLTextAreaElement} */ (form.elements.namedItem('question'));
+    this.sendButton = /** @type {HTMLButtonElement} */ (form.querySelector('.send'));
+    this.stopButton = /** @type {HTMLButtonElement} */ (form.querySelector('.stop'));
+    this.on = on;
+    this.value = sessionStorage.getItem(DRAFT) || '';
+    this.input.addEventListener('focus', () => on.about('focus'));
+    this.input.addEventListener('input', () => {
+      this.#settle();
+      on.about('keystroke');
+    });
+    this.input.addEventListener('keydown', (event) => this.#key(event));
+    this.stopButton.addEventListener('click', () => on.stop());
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.submit();
+    });
+  }
+
+  get value() {
+    return this.input.value;
+  }
+
+  set value(text) {
+    this.input.value = text;
+    this.#settle();
+  }
+
+  submit() {
+    if (!this.#locked && this.value.trim()) this.on.send(this.value);
+  }
+
+  /** @param {boolean} on while the server has not yet accepted or refused the question */
+  lock(on) {
+    this.#locked = on;
+    this.input.readOnly = on;
+    this.form.setAttribute('aria-busy', String(on));
+    this.#settle();
+  }
+
+  /** @param {boolean} on while an answer is on its way */
+  running(on) {
+    if (this.stopButton.hidden === !on) return;
+    const held = document.activeElement === this.sendButton || document.activeElement === this.stopButton;
+    this.sendButton.hidden = on;
+    this.stopButton.hidden = !on;
+    this.stopButton.disabled = false;
+    if (held) this.input.focus();
+  }
+
+  #settle() {
+    sessionStorage.setItem(DRAFT, this.value);
+    this.sendButton.disabled = this.#locked || !this.value.trim();
+    if (CSS.supports('field-sizing', 'content')) return;
+    this.input.rows = Math.min(10, this.value.split('\n').length + Math.floor(this.value.length / 80));
+  }
+
+  /** @param {KeyboardEvent} event an Enter that ends an input method's composition is not ours */
+  #key(event) {
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    event.preventDefault();
+    if (this.stopButton.hidden) this.submit();
+  }
+}

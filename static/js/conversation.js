@@ -1,0 +1,178 @@
+// @ts-check
+/** Turns on the page: one article a turn, drawn from its state at most once a frame, kept in sight while it grows. */
+import { seconds } from './numbers.js';
+import { Prose } from './text.js';
+import { cacheOf, facts, inFull } from './verdict.js';
+
+/** @typedef {import('./turn.js').Turn} Turn */
+
+/** @type {Record<string, string>} */
+const ENDINGS = {
+  max_tokens: 'The answer reached its length limit.',
+  model_context_window_exceeded: 'The conversation has filled the model’s context window.',
+  refusal: 'The model declined to go on.',
+};
+
+/** @param {Turn} turn */
+function waitingFor({ phase, plan }) {
+  if (phase === 'thinking') return 'Thinking…';
+  if (plan === 'join') return 'Finishing the warm-up…';
+  return plan === 'hit' ? 'Starting…' : 'Reading the context…';
+}
+
+/** @param {string} name @param {string} tag @param {...(Node|string)} inside */
+function part(name, tag, ...inside) {
+  const node = document.createElement(tag);
+  node.className = name;
+  node.append(...inside);
+  return node;
+}
+
+/** @param {string} text */
+const unseen = (text) => part('unseen', 'span', text);
+
+class TurnView {
+  #frame = 0;
+  #restarts = 0;
+
+  /** @param {Turn} turn @param {(turn: Turn) => void} again */
+  constructor(turn, again) {
+    this.turn = turn;
+    this.again = again;
+    this.answer = part('prose', 'div');
+    this.prose = new Prose(this.answer);
+    this.thought = part('', 'div');
+    this.thinking = part('thinking', 'details', part('', 'summary', 'Thinking'), this.thought);
+    this.seconds = part('', 'span');
+    this.seconds.ariaHidden = 'true';
+    this.wait = part('', 'span');
+    this.status = part('status', 'p', this.wait, ' ', this.seconds);
+    this.foot = part('foot', 'div');
+    this.node = part('turn', 'article',
+      part('question', 'div', unseen('You asked: '), turn.question),
+      part('answer', 'div', unseen('Answer: '), this.thinking, this.answer, this.status, this.foot));
+    this.draw();
+  }
+
+  /** Draws with the next frame, or at once when the turn has ended: a hidden page has no frames. */
+  changed() {
+    if (this.turn.state !== 'running') return this.draw();
+    this.#frame ||= requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    const { turn, node } = this;
+    const running = turn.state === 'running';
+    const follows = atEnd();
+    if (turn.restarts !== this.#restarts) this.prose.clear();
+    this.#restarts = turn.restarts;
+    Object.assign(node.dataset, { turn: turn.id, state: turn.state, phase: turn.phase });
+    node.ariaBusy = String(running);
+    this.prose.show(turn.text);
+    this.thinking.hidden = !turn.thinking;
+    if (this.thought.textContent !== turn.thinking) this.thought.textContent = turn.thinking;
+    this.status.hidden = !running || turn.phase === 'writing';
+    this.tick();
+    if (!running) this.foot.replaceChildren(...this.#ending());
+    if (follows && node.isConnected) toEnd();
+  }
+
+  tick() {
+    if (this.status.hidden) return;
+    const s = Math.floor((performance.now() - this.turn.since) / 1000);
+    const text = waitingFor(this.turn);
+    if (this.wait.textContent !== text) this.wait.textContent = text;
+    this.seconds.textContent = s ? `${s} s` : '';
+  }
+
+  #ending() {
+    const { state, verdict, ending, problem } = this.turn;
+    const lines = [];
+    if (ENDINGS[ending || '']) lines.push(part('note', 'p', ENDINGS[ending || '']));
+    if (state === 'stopped') lines.push(part('note', 'p', 'Stopped'));
+    if (verdict) lines.push(this.#stats(verdict));
+    if (state === 'failed') lines.push(this.#failure(problem || {}));
+    return lines;
+  }
+
+  /** @param {Record<string, any>} verdict */
+  #stats(verdict) {
+    const { word, why } = cacheOf(verdict);
+    const kind = part('cache', 'span', word, ...(why ? [unseen(`: ${why}`)] : []));
+    kind.dataset.cache = verdict.cache;
+    kind.title = why;
+    const line = part('stats', 'p', kind, ...facts(verdict).flatMap((fact) => [' · ', part('fact', 'span', fact)]));
+    line.title = inFull(verdict);
+    return line;
+  }
+
+  /** @param {Record<string, any>} problem */
+  #failure(problem) {
+    const again = part('again', 'button', 'Try again');
+    again.setAttribute('type', 'button');
+    again.addEventListener('click', () => this.again(this.turn));
+    const node = part('problem', 'p', problem.detail || problem.title || 'The answer could not be finished.', ' ', again);
+    node.setAttribute('role', 'alert');
+    return node;
+  }
+}
+
+const NEAR = 64;
+const atEnd = () => document.documentElement.scrollHeight - innerHeight - scrollY < NEAR;
+const toEnd = () => scrollTo({ top: document.documentElement.scrollHeight, behavior: 'instant' });
+
+export class Conversation {
+  /** @type {Map<Turn, TurnView>} */
+  #views = new Map();
+
+  /** @param {{log: HTMLElement, hello: HTMLElement, spoken: HTMLElement}} page @param {(turn: Turn) => void} again */
+  constructor({ log, hello, spoken }, again) {
+    this.log = log;
+    this.hello = hello;
+    this.spoken = spoken;
+    this.again = again;
+    setInterval(() => this.#views.forEach((view) => view.turn.state === 'running' && view.tick()), 250);
+  }
+
+  get turns() {
+    return [...this.#views.keys()];
+  }
+
+  /** @param {Turn[]} turns */
+  replace(turns) {
+    this.#views.clear();
+    this.log.replaceChildren();
+    this.hello.hidden = turns.length > 0;
+    for (const turn of turns) this.add(turn);
+  }
+
+  /** @param {Turn} turn */
+  add(turn) {
+    const view = new TurnView(turn, this.again);
+    this.#views.set(turn, view);
+    this.hello.hidden = true;
+    this.log.append(view.node);
+    this.#busy();
+    toEnd();
+  }
+
+  /** @param {Turn} turn */
+  changed(turn) {
+    this.#views.get(turn)?.changed();
+    if (turn.state !== 'running') this.#ended(turn);
+  }
+
+  #busy() {
+    this.log.ariaBusy = String(this.turns.some((turn) => turn.state === 'running'));
+  }
+
+  /** @param {Turn} turn */
+  #ended(turn) {
+    this.#busy();
+    const first = turn.verdict?.ttft_ms;
+    const after = first == null ? '' : ` First text after ${seconds(first)}.`;
+    this.spoken.textContent = { done: `Answer complete.${after}`, stopped: 'Answer stopped.' }[/** @type {string} */ (turn.state)] || '';
+  }
+}

@@ -1,0 +1,31 @@
+// @ts-check
+/** Numbers as people read them. Pure; what is unknown is the caller's to leave out. */
+
+const whole = new Intl.NumberFormat('en');
+const tenths = new Intl.NumberFormat('en', { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const dollars = new Intl.NumberFormat('en', { style: 'currency', currency: 'USD' });
+const cents = new Intl.NumberFormat('en', { style: 'currency', currency: 'USD', maximumSignificantDigits: 2 });
+
+/** @param {number} n */
+export const count = (n) => whole.format(n);
+
+/** @param {number} ms */
+export const seconds = (ms) => `${tenths.format(ms / 1000)} s`;
+
+/** @param {number} usd small amounts keep two digits that say something */
+export const money = (usd) => (Math.abs(usd) < 1 && usd !== 0 ? cents : dollars).format(usd);
+
+/** @param {number} ms time left, as m:ss, or minutes from an hour's length on */
+export function left(ms) {
+  const s = Math.max(0, Math.ceil(ms / 1000));
+  return s > 600 ? `${Math.ceil(s / 60)} min` : `${Math.floor(s / 60)}:${String(s % 60).padStart(2, '0')}`;
+}
+
+/** @param {number} bytes */
+export function size(bytes) {
+  if (bytes < 1000) return `${bytes} bytes`;
+  return bytes < 1e6 ? `${whole.format(Math.round(bytes / 1000))} kB` : `${tenths.format(bytes / 1e6)} MB`;
+}
+
+/** @param {number} n @param {string} noun */
+export const several = (n, noun) => `${whole.format(n)} ${noun}${n === 1 ? '' : 's'}`;

@@ -1,0 +1,133 @@
+// @ts-check
+/**
+ * One turn, from its events to its state. `apply` is the state's arithmetic; `follow` keeps an event stream alive until
+ * the turn has ended, through cuts, with every event applied exactly once. Draws nothing.
+ */
+import { Problem, send } from './api.js';
+import { read } from './sse.js';
+
+/**
+ * @typedef {{id: string, number: number, question: string, state: 'running'|'done'|'stopped'|'failed',
+ *   phase: 'waiting'|'thinking'|'writing', since: number, plan: string|null, text: string, thinking: string,
+ *   restarts: number, ending: string|null, verdict: Record<string, any>|null, problem: Record<string, any>|null,
+ *   last: number}} Turn `since` is when the phase began, in `performance.now()`'s milliseconds
+ */
+
+/** @param {Partial<Turn>} known @returns {Turn} */
+export const turnOf = (known) => ({
+  id: '', number: 0, question: '', state: 'running', phase: 'waiting', since: performance.now(), plan: null, text: '',
+  thinking: '', restarts: 0, ending: null, verdict: null, problem: null, last: 0, ...known,
+});
+
+/** @param {Turn} turn @param {Turn['phase']} phase */
+function enter(turn, phase) {
+  if (turn.phase !== phase) turn.since = performance.now();
+  turn.phase = phase;
+}
+
+/** @param {Turn} turn @param {any} delta */
+function grow(turn, delta) {
+  if (delta?.type === 'text_delta' && delta.text) {
+    enter(turn, 'writing');
+    turn.text += delta.text;
+  } else if (delta?.type === 'thinking_delta') {
+    turn.thinking += delta.thinking || '';
+  }
+}
+
+/** @type {Record<string, (turn: Turn, data: any) => void>} */
+const HANDLERS = {
+  turn: (turn, data) => { turn.plan = data.plan ?? null; },
+  content_block_start: (turn, { content_block: block }) => {
+    if (block?.type === 'thinking' || block?.type === 'redacted_thinking') enter(turn, 'thinking');
+    if (block?.type === 'text') grow(turn, { type: 'text_delta', text: block.text });
+  },
+  content_block_delta: (turn, data) => grow(turn, data.delta),
+  message_delta: (turn, data) => { turn.ending = data.delta?.stop_reason ?? turn.ending; },
+  restart: (turn) => {
+    Object.assign(turn, { text: '', thinking: '', ending: null, restarts: turn.restarts + 1 });
+    enter(turn, 'waiting');
+  },
+  verdict: (turn, data) => Object.assign(turn, { state: 'done', verdict: data }),
+  stopped: (turn) => { turn.state = 'stopped'; },
+  error: (turn, data) => Object.assign(turn, { state: 'failed', problem: data }),
+};
+
+/** @param {Turn} turn @param {import('./sse.js').ServerEvent} event @returns {boolean} whether it was news */
+export function apply(turn, event) {
+  const id = event.id === null ? null : Number(event.id);
+  if (turn.state !== 'running' || (id !== null && id <= turn.last)) return false;
+  if (id !== null) turn.last = id;
+  HANDLERS[event.event]?.(turn, JSON.parse(event.data));
+  return event.event in HANDLERS;
+}
+
+const SILENCE_MS = 45_000;
+const LONGEST_PAUSE_MS = 8_000;
+
+/** @param {Turn} turn @param {Response} response @param {() => void} changed @param {AbortSignal} signal */
+async function drain(turn, response, changed, signal) {
+  if (!response.body) return;
+  const silence = new AbortController();
+  const fell = () => silence.abort();
+  let watch = setTimeout(fell, SILENCE_MS);
+  const alive = () => {
+    clearTimeout(watch);
+    watch = setTimeout(fell, SILENCE_MS);
+  };
+  try {
+    for await (const event of read(response.body, { signal: AbortSignal.any([signal, silence.signal]), alive })) {
+      if (apply(turn, event)) changed();
+      if (turn.state !== 'running') return;
+    }
+  } finally {
+    clearTimeout(watch);
+  }
+}
+
+/** @param {number} ms @param {AbortSignal} signal ends early when the network is back, or when it is called off */
+export function pause(ms, signal) {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      removeEventListener('online', done);
+      signal.removeEventListener('abort', done);
+      resolve(undefined);
+    };
+    const timer = setTimeout(done, ms);
+    addEventListener('online', done);
+    signal.addEventListener('abort', done);
+  });
+}
+
+/**
+ * @param {Turn} turn @param {Response|null} response the ask's own stream, or null to fetch what came after `turn.last`
+ * @param {{changed: () => void, lost: (problem: Problem, again: () => void) => void, found: () => void}} on
+ *   `lost` may cut the pause before the next attempt short by calling `again`
+ * @param {AbortSignal} signal
+ */
+export async function follow(turn, response, on, signal) {
+  for (let failures = 0; turn.state === 'running' && !signal.aborted; ) {
+    const before = turn.last;
+    let problem = Problem.from(null);
+    try {
+      const headers = { 'Last-Event-ID': String(turn.last) };
+      response ??= await send('GET', `/api/turns/${turn.id}/events`, undefined, { signal, headers });
+      on.found();
+      await drain(turn, response, on.changed, signal);
+    } catch (error) {
+      problem = Problem.from(error);
+      if (!problem.retryable && !signal.aborted) {
+        Object.assign(turn, { state: 'failed', problem: problem.fields });
+        on.changed();
+      }
+    }
+    response = null;
+    if (turn.state !== 'running' || signal.aborted) return;
+    failures = turn.last > before ? 1 : failures + 1;
+    const soon = new AbortController();
+    if (failures > 1) on.lost(problem, () => soon.abort());
+    const ms = Math.min(LONGEST_PAUSE_MS, 125 * 2 ** failures) * (0.5 + Math.random() / 2);
+    await pause(ms, AbortSignal.any([soon.signal, signal]));
+  }
+}

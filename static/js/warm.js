@@ -1,0 +1,136 @@
+// @ts-check
+/**
+ * The warm state and its chip: says warm to the server when the reader is about to ask, follows the call to its end,
+ * and counts the time that is left. Whether anything is spent is the server's decision.
+ */
+import { call, Problem, serverNow } from './api.js';
+import { left } from './numbers.js';
+import { words } from './verdict.js';
+
+/** @typedef {{state: string, reason: string|null, started_at?: string|null, expires_at?: string|null, detail?: string}} Warm */
+
+const COLD = { state: 'cold', reason: null };
+const RENEW_MS = 20_000;
+const RETRY_MS = 10_000;
+
+/** @type {Record<string, string>} */
+const REASONS = {
+  upstream_auth: 'The upstream refused the API key.',
+  upstream_refused: 'The upstream refused the request.',
+  upstream_rate_limited: 'The upstream takes no more requests just now.',
+  upstream_overloaded: 'The upstream is overloaded just now.',
+  upstream_unreachable: 'The upstream cannot be reached.',
+  upstream_timeout: 'The upstream did not answer in time.',
+  upstream_invalid: 'The upstream found the request invalid.',
+  upstream_garbled: 'The upstream’s answer made no sense.',
+};
+
+/** @type {Record<string, string>} */
+const MEANING = {
+  cold: 'The model has not read the context yet. It starts when you put the cursor in the question.',
+  warming: 'The model is reading the context while you type.',
+  warm: 'The model has read the context: an answer starts at once.',
+  skipped: 'Your question is answered all the same, only later.',
+  failed: 'Your question can be asked all the same.',
+};
+
+/** @param {Warm} warm */
+const why = ({ reason, detail }) => detail || REASONS[reason || ''] || (reason ? `${words(reason)}.` : '');
+
+export class Warmth {
+  /** @type {Warm} */
+  #warm = COLD;
+  #busy = false;
+  #tried = -Infinity;
+  #since = 0;
+  #round = 0;
+  #spoken = 'cold';
+
+  /**
+   * @param {{chip: HTMLElement, spoken: HTMLElement}} page
+   * @param {() => Promise<string>} session gives the session to warm, made if there is none yet
+   * @param {(problem: Problem) => void} failed
+   */
+  constructor({ chip, spoken }, session, failed) {
+    this.chip = chip;
+    this.spoken = spoken;
+    this.session = session;
+    this.failed = failed;
+    setInterval(() => this.#draw(), 500);
+  }
+
+  /** Back to cold, whatever is under way. */
+  reset() {
+    this.#round++;
+    this.#busy = false;
+    this.#tried = -Infinity;
+    this.show(COLD);
+  }
+
+  /** @param {Warm} warm */
+  show(warm) {
+    const started = Date.parse(warm.started_at || '');
+    if (warm.state !== this.#warm.state) this.#since = Number.isNaN(started) ? serverNow() : Math.min(started, serverNow());
+    this.#warm = warm;
+    this.#draw();
+  }
+
+  /** @param {'focus'|'keystroke'|'visible'} trigger */
+  trigger(trigger) {
+    if (this.#busy || !this.#worthwhile()) return;
+    this.#busy = true;
+    this.#tried = performance.now();
+    const round = this.#round;
+    this.#run(trigger, round).finally(() => {
+      if (round === this.#round) this.#busy = false;
+    });
+  }
+
+  #worthwhile() {
+    const { state } = this.#warm;
+    if (state === 'warm') return this.#left() < RENEW_MS && performance.now() - this.#tried > RETRY_MS;
+    return state === 'cold' || state === 'warming' || performance.now() - this.#tried > RETRY_MS;
+  }
+
+  /** @param {string} trigger @param {number} round a reset makes this round's answers void */
+  async #run(trigger, round) {
+    try {
+      const path = `/api/sessions/${await this.session()}/warm`;
+      for (let body = { trigger, wait: false }; round === this.#round; body = { trigger, wait: true }) {
+        const { warm } = await call('POST', path, body);
+        if (round === this.#round) this.show(warm);
+        if (warm.state !== 'warming') return;
+      }
+    } catch (error) {
+      const problem = Problem.from(error);
+      if (round !== this.#round) return;
+      this.show({ state: 'failed', reason: problem.code, detail: problem.sentence });
+      this.failed(problem);
+    }
+  }
+
+  #left() {
+    const end = Date.parse(this.#warm.expires_at || '');
+    return Number.isNaN(end) ? Infinity : end - serverNow();
+  }
+
+  #draw() {
+    if (this.#warm.state === 'warm' && this.#left() <= 0) this.#warm = COLD;
+    const { state } = this.#warm;
+    const label = this.#label(state);
+    if (this.chip.textContent !== label) this.chip.textContent = label;
+    if (this.chip.dataset.state === state && state === this.#spoken) return;
+    this.chip.dataset.state = state;
+    this.chip.title = [why(this.#warm), MEANING[state]].filter(Boolean).join(' ');
+    this.#spoken = state;
+    this.spoken.textContent = [{ warming: 'Warming', warm: 'Warm', cold: 'Cold' }[state] || 'Not warm', why(this.#warm)].join('. ');
+  }
+
+  /** @param {string} state */
+  #label(state) {
+    if (state === 'cold') return 'Cold · warms as you type';
+    if (state === 'warming') return `Warming · ${Math.max(0, Math.floor((serverNow() - this.#since) / 1000))} s`;
+    if (state === 'warm') return Number.isFinite(this.#left()) ? `Warm · ${left(this.#left())} left` : 'Warm';
+    return `Not warm${why(this.#warm) && ` · ${why(this.#warm)}`}`;
+  }
+}
