@@ -1,0 +1,182 @@
+"""What the sandbox answers: passages of the given documents, ranked by BM25 against the question and quoted with
+their place. It reads nothing but the request and claims no understanding. Ranking is prepared once per set of
+documents; numpy and bm25s are loaded with the first answer, not with the process."""
+
+import importlib
+import re
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from app.sandbox.request import Body
+
+LEAD = "Sandbox answer: the passages nearest to your question.\n\n"
+NOTHING = (
+    "Sandbox answer: nothing in the given documents matches your question. The sandbox only quotes passages; it does "
+    "not think. Ask with words that occur in the documents, or set an API key to ask Claude.\n"
+)
+_PASSAGE_LINES = 18
+_KEPT_SETS = 8
+_WORD = re.compile(r"\w+")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_START = re.compile(r"^\s*(?:async\s+def|def|class|#{1,4}\s)")
+_STOP_WORDS = """
+a an and are as at be by can do does explain for from given have how i if in is it its me my of on or that the there
+this to use used using was what when where which who why will with would you your
+"""
+_STOP = frozenset(_STOP_WORDS.split())
+
+
+@dataclass(frozen=True)
+class Source:
+    """One document as a reader would name it. `number` is its index among the request's documents, None for other
+    text of the prompt."""
+
+    title: str
+    text: str
+    number: int | None = None
+
+
+@dataclass(frozen=True)
+class Passage:
+    source: Source
+    start: int
+    end: int
+    first_line: int
+    last_line: int
+
+    @property
+    def text(self) -> str:
+        return self.source.text[self.start : self.end]
+
+    @property
+    def headings(self) -> str:
+        """Lines that name what follows, again: what a passage defines says more than what it mentions."""
+        lines = [line for line in self.text.splitlines() if _START.match(line)]
+        return "\n".join(lines * 3)
+
+
+class Library:
+    """Passages of recently seen document sets, ready to be ranked. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._shelves: OrderedDict[bytes, _Shelf] = OrderedDict()
+
+    def find(self, sources: list[Source], question: str, limit: int) -> list[Passage]:
+        key = blake2b(digest_size=16)
+        for source in sources:
+            key.update(f"{source.title}\0{len(source.text)}\0".encode())
+            key.update(source.text.encode())
+        with self._lock:
+            shelf = self._shelves.get(key.digest()) or _Shelf(sources)
+            self._shelves[key.digest()] = shelf
+            self._shelves.move_to_end(key.digest())
+            while len(self._shelves) > _KEPT_SETS:
+                self._shelves.popitem(last=False)
+        return shelf.rank(question, limit)
+
+
+class _Shelf:
+    def __init__(self, sources: list[Source]) -> None:
+        self.passages = [passage for source in sources for passage in _split(source)]
+        self._ranking: Any = None
+        words = [_words(f"{p.source.title} {p.text} {p.headings}") for p in self.passages]
+        if any(words):
+            self._ranking = importlib.import_module("bm25s").BM25(backend="numpy")
+            self._ranking.index(words, show_progress=False)
+
+    def rank(self, question: str, limit: int) -> list[Passage]:
+        if self._ranking is None:
+            return []
+        known = self._ranking.vocab_dict
+        asked = [word for word in dict.fromkeys(_words(question)) if word not in _STOP and word in known]
+        if not asked:
+            return []
+        scores = self._ranking.get_scores(asked)
+        best = sorted(range(len(self.passages)), key=lambda i: (-float(scores[i]), i))[:limit]
+        return [self.passages[i] for i in best if scores[i] > 0]
+
+
+def sources_of(body: Body) -> list[Source]:
+    """The documents of a request; without any, the other text that it brings along."""
+    found: list[Source] = []
+    number = 0
+    other: list[Source] = []
+    system = body.get("system", "")
+    for i, text in enumerate([system] if isinstance(system, str) else [block["text"] for block in system]):
+        other.append(Source(f"system prompt, block {i + 1}", text))
+    last = len(body["messages"]) - 1
+    for i, message in enumerate(body["messages"]):
+        if message["role"] != "user" or isinstance(message["content"], str):
+            continue
+        for block in message["content"]:
+            if block["type"] in ("document", "search_result"):
+                found += _readable(block, number)
+                number += 1
+            elif block["type"] == "text" and (i < last or block is not message["content"][-1]):
+                other.append(Source(f"message {i + 1}", block["text"]))
+    return found or other
+
+
+def _readable(block: dict[str, Any], number: int) -> list[Source]:
+    title = block.get("title") or f"document {number + 1}"
+    if block["type"] == "search_result":
+        return [Source(title, "\n".join(part["text"] for part in block["content"]), number)]
+    source = block["source"]
+    if source["type"] == "text":
+        return [Source(title, source["data"], number)]
+    if source["type"] == "content":
+        parts = source["content"]
+        text = parts if isinstance(parts, str) else "\n".join(p["text"] for p in parts if p["type"] == "text")
+        return [Source(title, text, number)]
+    return []
+
+
+def question_of(body: Body) -> str:
+    """The last text that the user wrote."""
+    for message in reversed(body["messages"]):
+        if message["role"] != "user":
+            continue
+        if isinstance(message["content"], str):
+            return message["content"]
+        texts = [block["text"] for block in message["content"] if block["type"] == "text"]
+        if texts:
+            return str(texts[-1])
+    return ""
+
+
+def _split(source: Source) -> list[Passage]:
+    """Passages of some lines, broken before definitions and headings and at empty lines where possible."""
+    passages: list[Passage] = []
+    lines = source.text.splitlines(keepends=True)
+    offset = start = first = 0
+    for i, line in enumerate(lines):
+        length = i - first
+        if (length >= _PASSAGE_LINES // 3 and _START.match(line)) or length >= _PASSAGE_LINES:
+            passages.append(Passage(source, start, offset, first + 1, i))
+            start, first = offset, i
+        offset += len(line)
+    if start < offset:
+        passages.append(Passage(source, start, offset, first + 1, len(lines)))
+    return [passage for passage in passages if passage.text.strip()]
+
+
+def _words(text: str) -> list[str]:
+    """Words and identifiers; a compound identifier counts whole and by its parts."""
+    words = []
+    for word in _WORD.findall(text):
+        parts = _CAMEL.sub("_", word).lower().strip("_").split("_")
+        words += [_stem(part) for part in parts if part]
+        if len(parts) > 1:
+            words.append(word.lower())
+    return words
+
+
+def _stem(word: str) -> str:
+    for ending in ("ing", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)]
+    return word

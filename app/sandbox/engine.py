@@ -1,0 +1,128 @@
+"""One request from its bytes to its reply: parse, refuse, look into the cache, wait as long as reading takes, write
+the cache, and say what the response is. It holds the sandbox's state and knows no HTTP."""
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
+
+from app.sandbox import answer, blocks, request, rules
+from app.sandbox.blocks import Prompt
+from app.sandbox.cache import Cache, Plan
+from app.sandbox.clock import Clock
+from app.sandbox.ids import Ids
+from app.sandbox.index import Index
+from app.sandbox.options import Options
+from app.sandbox.reply import EMPTY, Reply, compose
+from app.sandbox.request import Body
+
+
+@dataclass
+class Exchange:
+    """A request that was accepted."""
+
+    body: Body
+    prompt: Prompt
+    plan: Plan
+    message_id: str
+    begins_at: float
+
+    def message(self, reply: Reply | None) -> dict[str, Any]:
+        """The message object; without a reply, as it stands when the response begins."""
+        return {
+            "id": self.message_id,
+            "type": "message",
+            "role": "assistant",
+            "model": self.body["model"],
+            "content": _content(reply) if reply else [],
+            "stop_reason": reply.stop_reason if reply else None,
+            "stop_sequence": reply.stop_sequence if reply else None,
+            "usage": self.usage(reply),
+        }
+
+    def usage(self, reply: Reply | None) -> dict[str, Any]:
+        found = self.plan.usage
+        usage: dict[str, Any] = {
+            "input_tokens": found.uncached,
+            "cache_creation_input_tokens": found.written,
+            "cache_read_input_tokens": found.read,
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": found.written_5m,
+                "ephemeral_1h_input_tokens": found.written_1h,
+            },
+            "output_tokens": reply.output_tokens if reply else 1,
+            "service_tier": "standard",
+            "inference_geo": "global",
+        }
+        if reply and reply.thinking_tokens:
+            usage["output_tokens_details"] = {"thinking_tokens": reply.thinking_tokens}
+        if self.body.get("speed"):
+            usage["speed"] = self.body["speed"]
+        return usage
+
+
+class Engine:
+    def __init__(self, options: Options, clock: Clock) -> None:
+        self.options = options
+        self.clock = clock
+        self.ids = Ids(options.seed)
+        self.cache = Cache(Index(options.memory_bytes))
+        self.library = answer.Library()
+
+    def accept(self, raw: bytes, key: str) -> Exchange:
+        """Everything that happens at once, at the request's start. Raises ApiError."""
+        now = self.clock.now()
+        body = request.parse_create(raw)
+        model = rules.model_of(body)
+        prompt = blocks.build(body, model)
+        rules.check_create(body, model)
+        rules.check_thinking_blocks(body, prompt)
+        rules.check_size(prompt)
+        plan = self.cache.look(hashlib.sha256(key.encode()).digest(), prompt, now)
+        profile = self.options.pace
+        reading = profile.reading_s(plan.usage.read, prompt.total - plan.usage.read) / self.options.speed
+        return Exchange(body, prompt, plan, self.ids.new("msg"), now + reading)
+
+    def count(self, raw: bytes) -> int:
+        body = request.parse_count(raw)
+        model = rules.model_of(body)
+        prompt = blocks.build(body, model)
+        rules.check_count(body, model)
+        rules.check_countable(body)
+        return prompt.total
+
+    async def begin(self, exchange: Exchange) -> Reply:
+        """Wait until the response begins, then write the cache. The answer is looked up meanwhile."""
+        finding = asyncio.ensure_future(asyncio.to_thread(self._answer, exchange))
+        try:
+            await self.clock.sleep_until(exchange.begins_at)
+            reply = EMPTY if exchange.body["max_tokens"] == 0 else await asyncio.shield(finding)
+        except asyncio.CancelledError:
+            finding.cancel()
+            raise
+        self.cache.commit(exchange.plan)
+        return reply
+
+    def due(self, started_at: float, written_tokens: float) -> float:
+        """When so many output tokens have been written."""
+        return started_at + self.options.pace.writing_s(written_tokens) / self.options.speed
+
+    def dice(self, exchange: Exchange) -> Iterator[int]:
+        """Numbers that are the same again for the same seed and prompt."""
+        start = f"{self.options.seed}/{exchange.prompt.binding.hex()}".encode()
+        return cycle(hashlib.shake_256(start).digest(1024))
+
+    def _answer(self, exchange: Exchange) -> Reply:
+        sources = answer.sources_of(exchange.body)
+        passages = self.library.find(sources, answer.question_of(exchange.body), limit=3)
+        return compose(exchange.body, exchange.prompt, passages, self.options.pace)
+
+
+def _content(reply: Reply) -> list[dict[str, Any]]:
+    content: list[dict[str, Any]] = []
+    if reply.thought:
+        content.append({"type": "thinking", "thinking": reply.thought.text, "signature": reply.thought.signature})
+    content += [{"type": "text", "text": piece.text} for piece in reply.pieces]
+    return content
