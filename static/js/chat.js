@@ -3,13 +3,12 @@
  * The chat page: joins input, conversation, contexts and warm state to the server. The server holds the conversation;
  * the address names it (`?session=`), so a reload, the back button and a lost connection all lead to the same place.
  */
-import { call, Problem, send } from './api.js';
+import { call, Problem, send, serverNow } from './api.js';
 import { Composer } from './composer.js';
 import { Contexts } from './contexts.js';
 import { Conversation } from './conversation.js';
 import { follow, turnOf } from './turn.js';
 import { Warmth } from './warm.js';
-import { serverNow } from './api.js';
 
 /** @typedef {import('./turn.js').Turn} Turn */
 
@@ -200,6 +199,7 @@ class Chat {
     if (this.composer.value.trim() === turn.question.trim()) this.composer.value = '';
     this.conversation.add(turn);
     this.#attend(turn, response);
+    if (document.activeElement !== document.body && document.activeElement?.checkVisibility() === false) this.composer.input.focus();
   }
 
   /** @param {Problem} problem @param {string} question it stays in the input */

@@ -42,7 +42,8 @@ class TurnView {
     this.answer = part('prose', 'div');
     this.prose = new Prose(this.answer);
     this.thought = part('', 'div');
-    this.thinking = part('thinking', 'details', part('', 'summary', 'Thinking'), this.thought);
+    this.summary = part('', 'summary');
+    this.thinking = part('thinking', 'details', this.summary, this.thought);
     this.seconds = part('', 'span');
     this.seconds.ariaHidden = 'true';
     this.wait = part('', 'span');
@@ -65,7 +66,6 @@ class TurnView {
     this.#frame = 0;
     const { turn, node } = this;
     const running = turn.state === 'running';
-    const follows = atEnd();
     if (turn.restarts !== this.#restarts) this.prose.clear();
     this.#restarts = turn.restarts;
     Object.assign(node.dataset, { turn: turn.id, state: turn.state, phase: turn.phase });
@@ -73,18 +73,18 @@ class TurnView {
     this.prose.show(turn.text);
     this.thinking.hidden = !turn.thinking;
     if (this.thought.textContent !== turn.thinking) this.thought.textContent = turn.thinking;
-    this.status.hidden = !running || turn.phase === 'writing';
+    this.status.hidden = !running || turn.phase === 'writing' || (turn.phase === 'thinking' && !this.thinking.hidden);
     this.tick();
     if (!running) this.foot.replaceChildren(...this.#ending());
-    if (follows && node.isConnected) toEnd();
   }
 
   tick() {
-    if (this.status.hidden) return;
-    const s = Math.floor((performance.now() - this.turn.since) / 1000);
-    const text = waitingFor(this.turn);
+    const { turn } = this;
+    const s = Math.floor((performance.now() - turn.since) / 1000);
+    const text = waitingFor(turn);
     if (this.wait.textContent !== text) this.wait.textContent = text;
     this.seconds.textContent = s ? `${s} s` : '';
+    this.summary.textContent = turn.state === 'running' && turn.phase === 'thinking' ? this.status.textContent : 'Thinking';
   }
 
   #ending() {
@@ -103,7 +103,7 @@ class TurnView {
     const kind = part('cache', 'span', word, ...(why ? [unseen(`: ${why}`)] : []));
     kind.dataset.cache = verdict.cache;
     kind.title = why;
-    const line = part('stats', 'p', kind, ...facts(verdict).flatMap((fact) => [' · ', part('fact', 'span', fact)]));
+    const line = part('stats', 'p', kind, ...facts(verdict).flatMap((fact) => [' ', part('fact', 'span', fact)]));
     line.title = inFull(verdict);
     return line;
   }
@@ -119,13 +119,14 @@ class TurnView {
   }
 }
 
-const NEAR = 64;
-const atEnd = () => document.documentElement.scrollHeight - innerHeight - scrollY < NEAR;
-const toEnd = () => scrollTo({ top: document.documentElement.scrollHeight, behavior: 'instant' });
+const NEAR = 24;
+const page = document.documentElement;
+const toEnd = () => scrollTo({ top: page.scrollHeight, behavior: 'instant' });
 
 export class Conversation {
   /** @type {Map<Turn, TurnView>} */
   #views = new Map();
+  #following = false;
 
   /** @param {{log: HTMLElement, hello: HTMLElement, spoken: HTMLElement}} page @param {(turn: Turn) => void} again */
   constructor({ log, hello, spoken }, again) {
@@ -134,6 +135,8 @@ export class Conversation {
     this.spoken = spoken;
     this.again = again;
     setInterval(() => this.#views.forEach((view) => view.turn.state === 'running' && view.tick()), 250);
+    addEventListener('scroll', () => { this.#following = page.scrollHeight - innerHeight - scrollY < NEAR; });
+    new ResizeObserver(() => this.#following && this.turns.length && toEnd()).observe(document.body);
   }
 
   get turns() {
@@ -146,6 +149,7 @@ export class Conversation {
     this.log.replaceChildren();
     this.hello.hidden = turns.length > 0;
     for (const turn of turns) this.add(turn);
+    if (!turns.length) scrollTo(0, 0);
   }
 
   /** @param {Turn} turn */
@@ -155,6 +159,7 @@ export class Conversation {
     this.hello.hidden = true;
     this.log.append(view.node);
     this.#busy();
+    this.#following = true;
     toEnd();
   }
 

@@ -1,13 +1,11 @@
 // @ts-check
 /** What the cache did for a turn, as one quiet line. Pure; says only what the verdict knows. */
 import { count, money, seconds } from './numbers.js';
+import { sentence } from './reasons.js';
 
 /** @typedef {Record<string, any>} Verdict */
 
-const CACHE = { hit: 'cache hit', partial: 'part hit', miss: 'cache miss', uncacheable: 'not cacheable' };
-
-/** @param {string|null|undefined} code a reason the server gave, as words */
-export const words = (code) => (code ? String(code).replaceAll('_', ' ') : '');
+const CACHE = { hit: 'cache hit', partial: 'partial hit', miss: 'cache miss', uncacheable: 'not cacheable' };
 
 /** @param {Verdict} verdict @returns {string[]} the facts after the cache's word */
 export function facts(verdict) {
@@ -25,8 +23,8 @@ export function facts(verdict) {
 
 /** @param {Verdict} verdict @returns {{word: string, why: string}} */
 export function cacheOf(verdict) {
-  const word = CACHE[/** @type {keyof typeof CACHE} */ (verdict.cache)] || words(verdict.cache);
-  return { word, why: words(verdict.reason) };
+  const word = CACHE[/** @type {keyof typeof CACHE} */ (verdict.cache)] || String(verdict.cache);
+  return { word, why: sentence(verdict.reason) };
 }
 
 /** @param {Verdict} verdict what the line's numbers count, for who wants to know */

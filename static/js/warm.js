@@ -5,25 +5,13 @@
  */
 import { call, Problem, serverNow } from './api.js';
 import { left } from './numbers.js';
-import { words } from './verdict.js';
+import { sentence } from './reasons.js';
 
 /** @typedef {{state: string, reason: string|null, started_at?: string|null, expires_at?: string|null, detail?: string}} Warm */
 
 const COLD = { state: 'cold', reason: null };
 const RENEW_MS = 20_000;
 const RETRY_MS = 10_000;
-
-/** @type {Record<string, string>} */
-const REASONS = {
-  upstream_auth: 'The upstream refused the API key.',
-  upstream_refused: 'The upstream refused the request.',
-  upstream_rate_limited: 'The upstream takes no more requests just now.',
-  upstream_overloaded: 'The upstream is overloaded just now.',
-  upstream_unreachable: 'The upstream cannot be reached.',
-  upstream_timeout: 'The upstream did not answer in time.',
-  upstream_invalid: 'The upstream found the request invalid.',
-  upstream_garbled: 'The upstream’s answer made no sense.',
-};
 
 /** @type {Record<string, string>} */
 const MEANING = {
@@ -35,7 +23,7 @@ const MEANING = {
 };
 
 /** @param {Warm} warm */
-const why = ({ reason, detail }) => detail || REASONS[reason || ''] || (reason ? `${words(reason)}.` : '');
+const why = ({ reason, detail }) => detail || sentence(reason);
 
 export class Warmth {
   /** @type {Warm} */
