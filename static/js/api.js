@@ -14,7 +14,8 @@ export class Problem extends Error {
 
   /** One sentence for the reader: of the field at fault where there is one. */
   get sentence() {
-    return String(this.fields.errors?.[0]?.message || this.message);
+    const said = String(this.fields.errors?.[0]?.message || this.message);
+    return `${said[0].toUpperCase()}${said.slice(1)}${/[.!?…]$/.test(said) ? '' : '.'}`;
   }
 
   /** @param {unknown} error @returns {Problem} */

@@ -148,16 +148,16 @@ class Chat {
     } catch (error) {
       if (signal.aborted) return;
       const problem = Problem.from(error);
-      if (problem.status === 404) this.#missed(problem);
-      else this.notice.say(problem.sentence, { label: 'Try again', act: () => this.load() });
+      if (!this.#missed(problem)) this.notice.say(problem.sentence, { label: 'Try again', act: () => this.load() });
     }
   }
 
-  /** @param {Problem} problem */
+  /** @param {Problem} problem @returns {boolean} whether it was that the conversation is no more */
   #missed(problem) {
-    if (problem.status !== 404) return;
+    if (problem.code !== 'session_not_found') return false;
     this.fresh();
     this.notice.say('That conversation is gone. This is a new one.');
+    return true;
   }
 
   /** @returns {Promise<string>} the session's id; the first to ask for it makes it */
@@ -204,7 +204,7 @@ class Chat {
 
   /** @param {Problem} problem @param {string} question it stays in the input */
   async #refused(problem, question) {
-    if (problem.status === 404) return this.#missed(problem);
+    if (this.#missed(problem)) return;
     if (problem.code === 'turn_running') {
       this.notice.say('An answer is still on its way here. Your question waits in the input.');
       if (this.#session) await this.#show(this.#session, this.#stay.signal);

@@ -1,0 +1,147 @@
+"""A real Chromium against real servers. Without a Chromium these tests are left out, in one line, unless the
+environment's HEADSTART_TEST_REQUIRE names `browser`: then they fail."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+
+from tests.browser.chat import Chat
+from tests.browser.serving import Gate, headstart, sandbox
+
+HERE = Path(__file__).parent
+SPEED = 40
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def chromium() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+def required() -> bool:
+    return "browser" in os.environ.get("HEADSTART_TEST_REQUIRE", "").replace(",", " ").split()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    ours = [item for item in items if item.path.is_relative_to(HERE)]
+    if not ours or chromium() or required():
+        return
+    items[:] = [item for item in items if item not in ours]
+    config.hook.pytest_deselected(items=ours)
+    if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+        _say(config, f"No Chromium on this machine: {len(ours)} browser tests are left out.")
+
+
+def _say(config: pytest.Config, line: str) -> None:
+    """Past pytest's capture: the processes that collect have no terminal of their own."""
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    if capture is None:
+        print(line, file=sys.__stderr__)
+        return
+    with capture.global_and_fixture_disabled():
+        print(line, file=sys.__stderr__, flush=True)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = chromium()
+    assert path, "browser tests are required here, and there is no Chromium"
+    expect.set_options(timeout=10_000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def sandboxed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server as `make run` starts it, only faster: embedded Redis, sandbox, the sample context."""
+    with headstart(tmp_path_factory.mktemp("sandboxed"), HEADSTART_SANDBOX_SPEED=str(SPEED)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def shared_gate() -> Iterator[tuple[Gate, str]]:
+    with sandbox(SPEED) as upstream:
+        gate = Gate(upstream)
+        with gate.listening() as url:
+            yield gate, url
+
+
+@pytest.fixture(scope="session")
+def gated_url(shared_gate: tuple[Gate, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    data = tmp_path_factory.mktemp("gated")
+    with headstart(data, ANTHROPIC_BASE_URL=shared_gate[1], ANTHROPIC_API_KEY="test", HEADSTART_LIMITS="off") as url:
+        yield url
+
+
+@pytest.fixture
+def gate(shared_gate: tuple[Gate, str]) -> Iterator[Gate]:
+    """What the gated server's calls pass through. Open at first, and open again afterwards."""
+    yield shared_gate[0]
+    shared_gate[0].open_all()
+
+
+class Complaints:
+    """What the page logged as wrong. A test that breaks the network on purpose says that it `expects` the traces."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.expected: tuple[str, ...] = ()
+
+    def expects(self, *traces: str) -> None:
+        self.expected += traces
+
+    def hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.lines.append(message.text)
+
+    def unexpected(self) -> list[str]:
+        return [line for line in self.lines if not any(trace in line for trace in self.expected)]
+
+
+@pytest.fixture
+def complaints() -> Iterator[Complaints]:
+    heard = Complaints()
+    yield heard
+    assert heard.unexpected() == []
+
+
+@pytest.fixture
+def context(browser: Browser, complaints: Complaints) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
+    context.on("console", complaints.hear)
+    context.on("weberror", lambda error: complaints.lines.append(str(error.error)))
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.fixture
+def chat(page: Page, sandboxed: str) -> Chat:
+    """The page over the sandbox, opened."""
+    return Chat(page, sandboxed).open()
+
+
+@pytest.fixture
+def gated(page: Page, gate: Gate, gated_url: str) -> Chat:
+    """The page over the gated server, opened on a small context that nothing has warmed yet."""
+    chat = Chat(page, gated_url)
+    lines = "\n".join(f"Line {n}: the lighthouse keeper counts ships, and this is ship {n}." for n in range(400))
+    context = chat.add_context("Lighthouse", {"keeper.md": f"{gate}\n{lines}"})
+    return chat.open(f"/?context={context}")

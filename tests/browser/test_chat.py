@@ -1,0 +1,185 @@
+"""The main job: the cursor in the input warms, the answer streams at cached speed, and nothing is lost on the way."""
+
+import os
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.chat import Chat
+from tests.browser.serving import Gate
+
+QUESTION = "How does asyncio.timeout() cancel the task it guards?"
+
+
+def test_the_page_says_that_it_is_the_sandbox_and_what_to_set_for_claude(chat: Chat) -> None:
+    expect(chat.page.locator(".upstream")).to_contain_text(re.compile("sandbox", re.I))
+    expect(chat.page.locator(".upstream")).to_contain_text("ANTHROPIC_API_KEY")
+
+
+def test_nothing_is_spent_before_the_reader_turns_to_the_input(chat: Chat) -> None:
+    expect(chat.page.get_by_role("heading", name="Ask about")).to_be_visible()
+    chat.expect_chip("cold")
+    assert "session=" not in chat.page.url
+
+
+def test_focus_makes_a_session_and_warms_it(gated: Chat, gate: Gate) -> None:
+    gate.hold_warms()
+    gated.expect_chip("cold")
+    gated.input.focus()
+    gated.expect_chip("warming")
+    expect(gated.chip).to_have_text(re.compile(r"^Warming · \d+ s$"))
+    gate.open_all()
+    gated.expect_chip("warm")
+    expect(gated.chip).to_have_text(re.compile(r"^Warm · \d:\d\d left$"))
+    assert gated.stored()["warm"]["state"] == "warm"
+
+
+def test_the_state_is_announced_once_and_not_each_second(gated: Chat, gate: Gate) -> None:
+    spoken = gated.page.locator("#spoken")
+    gate.hold_warms()
+    gated.input.focus()
+    expect(spoken).to_have_text("Warming.")
+    expect(gated.chip).to_have_text("Warming · 1 s")
+    expect(spoken).to_have_text("Warming.")
+    gate.open_all()
+    expect(spoken).to_have_text("Warm.")
+
+
+def test_an_answer_after_warming_is_a_hit_and_says_what_it_saved(chat: Chat) -> None:
+    chat.input.focus()
+    chat.expect_chip("warm")
+    turn = chat.ask(QUESTION)
+    chat.expect_state(turn, "done")
+    expect(turn.locator(".question")).to_contain_text(QUESTION)
+    expect(turn.locator(".prose")).to_contain_text("timeouts.py")
+    expect(turn.locator(".cache")).to_have_text("cache hit")
+    facts = turn.locator(".fact")
+    expect(facts.filter(has_text=re.compile(r"^First text \d+\.\d s$"))).to_have_count(1)
+    expect(facts.filter(has_text=re.compile(r"^read [\d,]{6,}$"))).to_have_count(1)
+    expect(facts.filter(has_text=re.compile(r"^\$0\.\d+$"))).to_have_count(1)
+    expect(chat.input).to_have_value("")
+    expect(chat.input).to_be_focused()
+    assert chat.shows_whole(turn, chat.stored()["turns"][0]["answer"])
+
+
+def test_while_it_waits_it_says_for_what(gated: Chat, gate: Gate) -> None:
+    gate.hold_warms()
+    gated.input.focus()
+    gated.expect_chip("warming")
+    turn = gated.ask("How many ships?")
+    expect(turn.locator(".status")).to_contain_text("Finishing the warm-up…")
+    expect(turn.locator(".status")).to_contain_text("1 s")
+    expect(turn).to_have_attribute("aria-busy", "true")
+    gate.open_all()
+    gated.expect_state(turn, "done")
+    expect(turn).to_have_attribute("aria-busy", "false")
+    expect(turn.locator(".status")).to_be_hidden()
+
+
+def test_a_reload_keeps_conversation_and_draft(chat: Chat) -> None:
+    first = chat.ask(QUESTION)
+    chat.expect_state(first, "done")
+    second = chat.ask("And what does uncancel() do?")
+    chat.expect_state(second, "done")
+    chat.input.fill("A thought not yet sent")
+    before = chat.log.inner_text()
+    chat.page.reload()
+    expect(chat.turns).to_have_count(2)
+    assert chat.log.inner_text() == before
+    expect(chat.input).to_have_value("A thought not yet sent")
+    third = chat.ask("Where is the event loop chosen?")
+    chat.expect_state(third, "done")
+    assert [turn["number"] for turn in chat.stored()["turns"]] == [1, 2, 3]
+
+
+def test_a_reload_in_mid_answer_loses_no_text_and_repeats_none(gated: Chat, gate: Gate) -> None:
+    gate.hold_answers(after_deltas=3)
+    turn = gated.ask("Which ship is ship 42?")
+    expect(turn).to_have_attribute("data-phase", "writing")
+    expect(turn.locator(".prose")).not_to_be_empty()
+    gated.page.reload()
+    turn = gated.turns.first
+    gated.expect_state(turn, "running")
+    expect(turn.locator(".prose")).not_to_be_empty()
+    expect(gated.stop).to_be_visible()
+    gate.open_all()
+    gated.expect_state(turn, "done")
+    answer = gated.stored()["turns"][0]["answer"]
+    assert len(answer) > 100
+    assert gated.shows_whole(turn, answer)
+
+
+@pytest.mark.parametrize("way", ["button", "escape"])
+def test_stop_ends_the_answer_and_keeps_what_came(gated: Chat, gate: Gate, way: str) -> None:
+    gate.hold_answers(after_deltas=3)
+    turn = gated.ask("Which ship is ship 7?")
+    expect(turn.locator(".prose")).not_to_be_empty()
+    if way == "button":
+        gated.stop.click()
+    else:
+        gated.page.keyboard.press("Escape")
+    gated.expect_state(turn, "stopped")
+    expect(turn.locator(".note")).to_have_text("Stopped")
+    expect(gated.stop).to_be_hidden()
+    stored = gated.stored()["turns"][0]
+    assert stored["state"] == "stopped"
+    assert stored["answer"]
+    assert gated.shows_whole(turn, stored["answer"])
+    gate.open_all()
+    gated.expect_state(gated.ask("And ship 8?"), "done")
+
+
+def test_a_new_conversation_starts_empty_and_the_old_one_is_one_step_back(chat: Chat) -> None:
+    turn = chat.ask(QUESTION)
+    chat.expect_state(turn, "done")
+    chat.page.get_by_role("button", name="New conversation").click()
+    expect(chat.turns).to_have_count(0)
+    expect(chat.input).to_be_focused()
+    chat.page.go_back()
+    expect(chat.turns).to_have_count(1)
+
+
+def test_picking_another_context_starts_a_new_conversation_over_it(chat: Chat) -> None:
+    chat.add_context("Harbour rules", {"rules.md": "Ships keep right. " * 200})
+    chat.open()
+    turn = chat.ask(QUESTION)
+    chat.expect_state(turn, "done")
+    chat.page.get_by_label("Context").select_option(label="Harbour rules")
+    expect(chat.turns).to_have_count(0)
+    expect(chat.page.get_by_role("heading", name="Ask about Harbour rules")).to_be_visible()
+    expect(chat.page.locator(".about:visible summary")).to_contain_text("1 document")
+    turn = chat.ask("On which side do ships keep?")
+    chat.expect_state(turn, "done")
+    assert chat.stored()["context_name"] == "Harbour rules"
+
+
+def test_the_facts_of_a_context_list_its_documents_and_warnings(chat: Chat) -> None:
+    chat.add_context("Minutes", {"minutes.md": "Meeting of 2026-03-01\n" + "We met. " * 50})
+    chat.open()
+    chat.page.get_by_label("Context").select_option(label="Minutes")
+    about = chat.page.locator(".about:visible")
+    expect(about.locator("summary")).to_contain_text("1 warning")
+    about.locator("summary").click()
+    expect(about.locator(".warnings")).to_contain_text("2026-03-01")
+    expect(about.locator(".titles")).to_contain_text("minutes.md")
+    chat.page.keyboard.press("Escape")
+    expect(about.locator(".sheet")).to_be_hidden()
+
+
+def test_an_example_goes_into_the_input_and_warms(chat: Chat) -> None:
+    chat.page.get_by_role("button", name="What is in here?").click()
+    expect(chat.input).to_have_value("What is in here?")
+    expect(chat.input).to_be_focused()
+    chat.expect_chip("warm")
+
+
+def test_a_picture_of_a_warm_answer_for_the_readme(chat: Chat) -> None:
+    chat.input.focus()
+    chat.expect_chip("warm")
+    turn = chat.ask(QUESTION)
+    chat.expect_state(turn, "done")
+    chat.expect_chip("warm")
+    expect(turn.locator(".stats")).to_be_in_viewport()
+    if path := os.environ.get("HEADSTART_SCREENSHOT"):
+        chat.page.screenshot(path=path)

@@ -1,0 +1,176 @@
+"""The page itself: light, narrow, dark, by keyboard alone, under a strict policy, and deaf to hostile text."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.chat import Chat
+
+HOSTILE = [
+    "<script>window.hacked = 1</script>",
+    "<img src=x onerror='window.hacked = 1'>",
+    '"><svg onload=window.hacked=1>',
+    "</option></select><iframe srcdoc='<script>parent.hacked=1</script>'>",
+    "[click](javascript:window.hacked=1)",
+    "{{ 7 * 7 }} ${7 * 7} <%= 7 * 7 %>",
+    "</textarea><b onmouseover=window.hacked=1>over</b>",
+]
+
+
+def contrast(page: Page, selector: str) -> float:
+    """WCAG's ratio between an element's colour and the page's."""
+    ratio: float = page.evaluate(
+        """selector => {
+            const light = colour => {
+                const [r, g, b] = colour.match(/[\\d.]+/g).map(v => v / 255)
+                    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+                return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+            };
+            const own = light(getComputedStyle(document.querySelector(selector)).color);
+            const paper = light(getComputedStyle(document.documentElement).backgroundColor);
+            return (Math.max(own, paper) + 0.05) / (Math.min(own, paper) + 0.05);
+        }""",
+        selector,
+    )
+    return ratio
+
+
+def test_all_of_the_page_is_under_50_kB_and_from_here_alone(page: Page, sandboxed: str) -> None:
+    received: list[float] = []
+    addresses: list[str] = []
+    wire = page.context.new_cdp_session(page)
+    wire.send("Network.enable")
+    wire.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
+    page.on("request", lambda request: addresses.append(request.url))
+    page.goto(sandboxed)
+    page.wait_for_load_state("networkidle")
+    assert len(addresses) > 10
+    assert all(address.startswith(sandboxed) for address in addresses)
+    assert sum(received) < 50_000
+
+
+def test_the_policy_allows_nothing_inline_and_nothing_foreign(page: Page, sandboxed: str) -> None:
+    response = page.goto(sandboxed)
+    assert response
+    policy = response.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert page.locator("script:not([src]), style, [style], [onclick]").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast_in_light_and_dark(page: Page, sandboxed: str, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    chat = Chat(page, sandboxed).open()
+    turn = chat.ask("What is a Future?")
+    chat.expect_state(turn, "done")
+    background = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    brightness = sum(map(float, re.findall(r"[\d.]+", background)[:3])) / 3
+    assert brightness < 60 if scheme == "dark" else brightness > 230
+    for selector in (".prose", ".stats", ".chip", ".upstream", ".cache", ".top nav a"):
+        assert contrast(page, selector) >= 4.5, selector
+
+
+@pytest.mark.parametrize("path", ["/", "/dashboard"])
+def test_a_phone_needs_no_sideways_scrolling(page: Page, sandboxed: str, path: str) -> None:
+    page.set_viewport_size({"width": 375, "height": 667})
+    chat = Chat(page, sandboxed)
+    chat.add_context("A context with a name that is far too long for a narrow screen", {"x.md": "word " * 500})
+    chat.open(path)
+    if path == "/":
+        page.locator(".about:visible summary").click()
+        expect(page.locator(".titles li").first).to_be_visible()
+        page.keyboard.press("Escape")
+        turn = chat.ask("How does " + "a_very_long_identifier" * 8 + " relate to run_until_complete?")
+        chat.expect_state(turn, "done")
+        expect(chat.send).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_keyboard_alone_does_it_all(chat: Chat) -> None:
+    page, keyboard = chat.page, chat.page.keyboard
+    keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the question")).to_be_focused()
+    keyboard.press("Enter")
+    keyboard.press("Tab") if not chat.input.evaluate("node => node === document.activeElement") else None
+    expect(chat.input).to_be_focused()
+    keyboard.type("What is")
+    keyboard.press("Shift+Enter")
+    keyboard.type("a Future?")
+    expect(chat.input).to_have_value("What is\na Future?")
+    keyboard.press("Tab")
+    expect(chat.send).to_be_focused()
+    keyboard.press("Enter")
+    turn = chat.turns.first
+    chat.expect_state(turn, "done")
+    expect(turn.locator(".question")).to_contain_text("What is\na Future?")
+    expect(chat.input).to_be_focused()
+    for name in ("New conversation", "Dashboard"):
+        target = page.get_by_role("button", name=name).or_(page.get_by_role("link", name=name))
+        for _ in range(20):
+            if target.evaluate("node => node === document.activeElement"):
+                break
+            keyboard.press("Shift+Tab")
+        expect(target).to_be_focused()
+    keyboard.press("Enter")
+    page.wait_for_url("**/dashboard")
+
+
+def test_an_enter_that_ends_a_composition_sends_nothing(chat: Chat) -> None:
+    chat.input.fill("にほん")
+    chat.input.evaluate(
+        "node => node.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', isComposing: true, cancelable: true}))"
+    )
+    expect(chat.input).to_have_value("にほん")
+    expect(chat.turns).to_have_count(0)
+
+
+def test_what_a_screen_reader_needs_is_there(chat: Chat) -> None:
+    page = chat.page
+    expect(chat.log).to_have_count(1)
+    expect(chat.input).to_have_attribute("aria-describedby", "chip")
+    expect(page.get_by_label("Context")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    turn = chat.ask("What is a Future?")
+    chat.expect_state(turn, "done")
+    expect(page.locator("#spoken")).to_contain_text("Answer complete.")
+    unnamed = page.locator("button:visible").evaluate_all("all => all.filter(b => !b.textContent.trim()).length")
+    assert unnamed == 0
+
+
+def test_hostile_text_stays_text_wherever_it_comes_from(page: Page, sandboxed: str) -> None:
+    chat = Chat(page, sandboxed)
+    documents = {f"{attack} {n}.md": f"lighthouse {attack}\n" * 12 for n, attack in enumerate(HOSTILE)}
+    context = chat.add_context(HOSTILE[1], documents, instructions=HOSTILE[0])
+    chat.open(f"/?context={context}")
+    page.locator(".about:visible summary").click()
+    expect(page.locator(".titles:visible li")).to_have_count(len(HOSTILE))
+    page.keyboard.press("Escape")
+    for attack in (" ".join(HOSTILE), "**" + HOSTILE[1] + "** `" + HOSTILE[0] + "`"):
+        turn = chat.ask(f"lighthouse {attack}")
+        chat.expect_state(turn, "done")
+        expect(turn.locator(".question")).to_contain_text(attack)
+    page.reload()
+    expect(chat.turns).to_have_count(2)
+    chat.expect_state(chat.turns.nth(1), "done")
+    assert "onerror" in chat.turns.first.locator(".prose").inner_text()
+    assert page.locator("#log :is(script, img, svg, iframe, a, b)").count() == 0
+    assert page.evaluate("window.hacked") is None
+
+
+def test_without_scripts_it_says_what_is_here_and_where_the_api_is(browser: Browser, sandboxed: str) -> None:
+    context: BrowserContext = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(sandboxed)
+    expect(page.get_by_text("The chat needs JavaScript")).to_be_visible()
+    expect(page.locator(".about").first).to_be_visible()
+    context.close()
+
+
+def test_the_dashboard_shows_the_totals(chat: Chat) -> None:
+    chat.expect_state(chat.ask("What is a Future?"), "done")
+    chat.page.get_by_role("link", name="Dashboard").click()
+    expect(chat.page.get_by_role("heading", level=1)).to_be_visible()
+    expect(chat.page.locator(".totals dd").first).to_be_visible()

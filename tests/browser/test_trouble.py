@@ -1,0 +1,111 @@
+"""What goes wrong is said where it happened, in words, with a way to try again; and the question is never lost."""
+
+import re
+
+from playwright.sync_api import BrowserContext, expect
+
+from tests.browser.chat import Chat
+from tests.browser.conftest import Complaints
+from tests.browser.serving import Gate
+
+
+def test_a_refused_key_is_said_at_the_chip_and_at_the_answer(gated: Chat, gate: Gate) -> None:
+    gate.refusing = True
+    gated.input.focus()
+    gated.expect_chip("failed")
+    expect(gated.chip).to_contain_text("The upstream refused the API key.")
+    turn = gated.ask("How many ships?")
+    gated.expect_state(turn, "failed")
+    expect(turn.get_by_role("alert")).to_contain_text("refused the API key")
+    expect(gated.input).to_have_value("How many ships?")
+
+
+def test_try_again_asks_the_same_question_and_clears_the_input(gated: Chat, gate: Gate) -> None:
+    gate.refusing = True
+    gated.expect_state(gated.ask("How many ships?"), "failed")
+    gate.refusing = False
+    gated.turns.first.get_by_role("button", name="Try again").click()
+    expect(gated.turns).to_have_count(2)
+    gated.expect_state(gated.turns.nth(1), "done")
+    expect(gated.input).to_have_value("")
+    expect(gated.page.get_by_role("button", name="Try again")).to_be_hidden()
+
+
+def test_a_question_that_failed_does_not_overwrite_the_next_one(gated: Chat, gate: Gate) -> None:
+    gate.hold_warms()
+    gated.input.focus()
+    gated.expect_chip("warming")
+    turn = gated.ask("How many ships?")
+    gated.input.fill("Another thought")
+    gate.refusing = True
+    gate.warms.set()
+    gated.expect_state(turn, "failed")
+    expect(gated.input).to_have_value("Another thought")
+    expect(turn.get_by_role("button", name="Try again")).to_be_visible()
+
+
+def test_a_question_that_cannot_be_sent_stays_in_the_input(gated: Chat, complaints: Complaints) -> None:
+    complaints.expects("ERR_FAILED")
+    gated.page.route("**/ask", lambda route: route.abort())
+    gated.input.focus()
+    gated.expect_chip("warm")
+    gated.input.fill("How many ships?")
+    gated.input.press("Enter")
+    expect(gated.notice).to_contain_text("The server cannot be reached.")
+    expect(gated.input).to_have_value("How many ships?")
+    expect(gated.turns).to_have_count(0)
+    gated.page.unroute("**/ask")
+    gated.notice.get_by_role("button", name="Try again").click()
+    gated.expect_state(gated.turns.first, "done")
+    expect(gated.input).to_have_value("")
+    expect(gated.notice).to_be_hidden()
+
+
+def test_a_question_that_is_too_long_is_refused_with_the_reason(gated: Chat, complaints: Complaints) -> None:
+    complaints.expects("422")
+    gated.input.fill("a" * 100_001)
+    gated.input.press("Enter")
+    expect(gated.notice).to_contain_text(re.compile("100.?000"))
+    assert len(gated.input.input_value()) == 100_001
+
+
+def test_a_cut_connection_is_taken_up_where_it_broke(gated: Chat, gate: Gate, complaints: Complaints) -> None:
+    complaints.expects("ERR_INTERNET_DISCONNECTED", "ERR_FAILED", "ERR_NETWORK_CHANGED")
+    gate.hold_answers(after_deltas=3)
+    turn = gated.ask("Which ship is ship 42?")
+    expect(turn.locator(".prose")).not_to_be_empty()
+    gated.page.context.set_offline(True)
+    gate.open_all()
+    expect(gated.notice).to_contain_text("Trying again…")
+    gated.page.context.set_offline(False)
+    gated.expect_state(turn, "done")
+    expect(gated.notice).to_be_hidden()
+    assert gated.shows_whole(turn, gated.stored()["turns"][0]["answer"])
+
+
+def test_a_second_window_joins_the_running_answer_and_keeps_its_question(
+    gated: Chat, gate: Gate, context: BrowserContext, complaints: Complaints
+) -> None:
+    complaints.expects("409")
+    gated.input.focus()
+    other = Chat(context.new_page(), gated.url).open(f"/?session={gated.session}")
+    expect(other.input).to_be_enabled()
+    gate.hold_answers(after_deltas=3)
+    turn = gated.ask("Which ship is ship 42?")
+    expect(turn.locator(".prose")).not_to_be_empty()
+    other.input.fill("Which ship is ship 43?")
+    other.input.press("Enter")
+    expect(other.notice).to_contain_text("An answer is still on its way")
+    expect(other.input).to_have_value("Which ship is ship 43?")
+    expect(other.turns).to_have_count(1)
+    gate.open_all()
+    other.expect_state(other.turns.first, "done")
+    gated.expect_state(turn, "done")
+    assert other.turns.first.locator(".prose").inner_html() == turn.locator(".prose").inner_html()
+
+
+def test_a_conversation_that_is_gone_is_said_and_a_new_one_can_start(chat: Chat, complaints: Complaints) -> None:
+    complaints.expects("404")
+    chat.open("/?session=AAAAAAAAAAAAAAAAAAAAAA")
+    expect(chat.notice).to_contain_text("That conversation is gone.")
+    chat.expect_state(chat.ask("What is a Future?"), "done")
