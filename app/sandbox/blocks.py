@@ -92,7 +92,7 @@ class _Settings:
 
     def __init__(self, body: Body, model: Model) -> None:
         tools = _digest(_json([model.id]))
-        web = [t for t in body.get("tools", ()) if _is_web_search(t)]
+        web = [t for t in body.get("tools", ()) if _is_web_tool(t)]
         config = body.get("output_config", {})
         system = [_unmarked(t) for t in web], cites(body), body.get("speed") or "standard", config.get("format")
         messages = (
@@ -131,7 +131,7 @@ def documents(body: Body) -> Iterator[dict[str, Any]]:
 
 def _rendered(body: Body, model: Model) -> Iterator[tuple[Level, str, str, dict[str, Any]]]:
     for i, tool in enumerate(body.get("tools", ())):
-        if not _is_web_search(tool) and not tool.get("defer_loading"):
+        if not _is_web_tool(tool) and not tool.get("defer_loading"):
             yield "tools", f"tools.{i}", "", tool
     for i, block in enumerate(_content(body.get("system", ()))):
         yield "system", f"system.{i}", "", block
@@ -265,8 +265,8 @@ def _has_images(body: Body) -> bool:
     return any(block["type"] == "image" for message in body["messages"] for block in _content(message["content"]))
 
 
-def _is_web_search(tool: dict[str, Any]) -> bool:
-    return str(tool.get("type", "")).startswith("web_search_")
+def _is_web_tool(tool: dict[str, Any]) -> bool:
+    return str(tool.get("type", "")).startswith(("web_search_", "web_fetch_"))
 
 
 def _json(value: Any) -> bytes:

@@ -94,16 +94,18 @@ class Engine:
         return prompt.total
 
     async def begin(self, exchange: Exchange) -> Reply:
-        """Wait until the response begins, then write the cache. The answer is looked up meanwhile."""
-        finding = asyncio.ensure_future(asyncio.to_thread(self._answer, exchange))
+        """Wait until the response begins and write the cache; the answer is looked up meanwhile."""
+        if exchange.body["max_tokens"] == 0:
+            await self.clock.sleep_until(exchange.begins_at)
+            self.cache.commit(exchange.plan)
+            return EMPTY
+        answering = asyncio.ensure_future(asyncio.to_thread(self._answer, exchange))
         try:
             await self.clock.sleep_until(exchange.begins_at)
-            reply = EMPTY if exchange.body["max_tokens"] == 0 else await asyncio.shield(finding)
-        except asyncio.CancelledError:
-            finding.cancel()
-            raise
-        self.cache.commit(exchange.plan)
-        return reply
+            self.cache.commit(exchange.plan)
+            return await answering
+        finally:
+            answering.cancel()
 
     def due(self, started_at: float, written_tokens: float) -> float:
         """When so many output tokens have been written."""

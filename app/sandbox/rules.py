@@ -116,15 +116,14 @@ def _check_warming(body: Body) -> None:
 
 def _check_sampling(body: Body, model: Model) -> None:
     default = {"temperature": 1, "top_p": 1}
-    given = [name for name in ("temperature", "top_p", "top_k") if body.get(name) is not None]
-    for name in given:
-        if not model.sampling and body[name] != default.get(name):
+    for name in ("temperature", "top_p", "top_k"):
+        value = body.get(name)
+        if value is None or value == default.get(name):
+            continue
+        if not model.sampling:
             raise invalid(f"{name}: non-default values are not supported for this model.")
-    if body.get("thinking", {}).get("type") == "enabled":
-        if body.get("temperature", 1) != 1:
-            raise invalid("`temperature` may only be set to 1 when thinking is enabled.")
-        if "top_k" in given:
-            raise invalid("`top_k` must be unset when thinking is enabled.")
+        if blocks.thinks(body, model) and not (name == "top_p" and value >= 0.95):
+            raise invalid(f"`{name}` must be left at its default when thinking is enabled.")
 
 
 def _check_prefill(body: Body, model: Model) -> None:

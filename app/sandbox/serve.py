@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 import uvloop
+from starlette.applications import Starlette
 
 from app.sandbox.app import create_app
 from app.sandbox.clock import Clock
@@ -20,10 +21,21 @@ from app.sandbox.options import Options
 Ready = Callable[[str], None]
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn, but it cuts open connections when it stops and leaves signals to us."""
+class Server(uvicorn.Server):
+    """Uvicorn, but it cuts open connections when it stops (set `should_exit`) and leaves signals to the caller."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, app: Starlette, ready: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            app,
+            http="httptools",
+            loop="uvloop",
+            ws="none",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=1,
+            backlog=2048,
+        )
         super().__init__(config)
         self._ready = ready
 
@@ -54,18 +66,7 @@ def serve(
     the address cannot be used."""
     listening = socket.socket(fileno=fd) if fd is not None else listen(host, port)
     url = _url(listening)
-    config = uvicorn.Config(
-        create_app(options, Clock()),
-        http="httptools",
-        loop="uvloop",
-        ws="none",
-        lifespan="off",
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=1,
-        backlog=2048,
-    )
-    server = _Server(config, lambda: ready(url) if ready else None)
+    server = Server(create_app(options, Clock()), lambda: ready(url) if ready else None)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(server, listening, watch_stdin))
 
@@ -84,7 +85,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-async def _run(server: _Server, listening: socket.socket, watch_stdin: bool) -> None:
+async def _run(server: Server, listening: socket.socket, watch_stdin: bool) -> None:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:

@@ -1,36 +1,56 @@
-"""A sandbox on a real socket, in a thread of this process, with a clock in the test's hands."""
+"""The fixtures that the sandbox offers to everybody, and a shorthand for what most tests here look at."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import anthropic
 import pytest
 
-from app.sandbox.clock import Clock
 from app.sandbox.options import Options
-from tests.sandbox.running import Running, running
+from app.sandbox.testing import SandboxServer, sandbox, sandbox_server, sandbox_session
+
+__all__ = ["sandbox", "sandbox_session"]
+
+Read = tuple[int, int, int]
+Send = Callable[..., Read]
+Refuse = Callable[..., str]
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock("leap", start=1_800_000_000.0)
+def client(sandbox: SandboxServer) -> anthropic.Anthropic:
+    return sandbox.client()
 
 
 @pytest.fixture
-def sandbox(clock: Clock) -> Iterator[Running]:
-    with running(Options(control=True), clock) as server:
-        yield server
-
-
-@pytest.fixture
-def client(sandbox: Running) -> Iterator[anthropic.Anthropic]:
-    with sandbox.client() as client:
-        yield client
-
-
-@pytest.fixture
-def start(clock: Clock) -> Iterator[Callable[[Options], Running]]:
-    """Start sandboxes with options of the test's own; they end with the test."""
-    from contextlib import ExitStack
-
+def start() -> Iterator[Callable[..., SandboxServer]]:
+    """Start sandboxes with options of the test's own, each with a clock of its own; they end with the test."""
     with ExitStack() as stack:
-        yield lambda options: stack.enter_context(running(options, clock))
+        yield lambda **options: stack.enter_context(sandbox_server(Options(control=True, **options)))
+
+
+@pytest.fixture
+def send(sandbox: SandboxServer) -> Send:
+    """Send a request that must succeed; (read, written, uncached) input tokens."""
+
+    def send(**body: Any) -> Read:
+        answer = sandbox.post({"model": "claude-sonnet-4-5", "max_tokens": 1, **body})
+        assert answer.status_code == 200, answer.text
+        usage = answer.json()["usage"]
+        return usage["cache_read_input_tokens"], usage["cache_creation_input_tokens"], usage["input_tokens"]
+
+    return send
+
+
+@pytest.fixture
+def refuse(sandbox: SandboxServer) -> Refuse:
+    """Send a request that must be refused with 400; the message."""
+
+    def refuse(path: str = "/v1/messages", **body: Any) -> str:
+        answer = sandbox.post({"model": "claude-sonnet-4-5", "max_tokens": 1, **body}, path)
+        assert answer.status_code == 400, answer.text
+        error = answer.json()["error"]
+        assert error["type"] == "invalid_request_error"
+        return str(error["message"])
+
+    return refuse

@@ -3,8 +3,7 @@
 import anthropic
 import pytest
 
-from tests.sandbox.prompts import MARK, text, user
-from tests.sandbox.running import Running
+from tests.sandbox.prompts import user
 
 DOCUMENT = {
     "type": "document",
@@ -30,10 +29,3 @@ def test_what_a_warm_wrote_is_read_by_the_ask(client: anthropic.Anthropic) -> No
 def test_an_unknown_model_is_not_found(client: anthropic.Anthropic) -> None:
     with pytest.raises(anthropic.NotFoundError):
         client.messages.create(model="claude-nothing", max_tokens=1, messages=[user("hi")])
-
-
-def test_caches_are_isolated_per_key(sandbox: Running) -> None:
-    body = {"messages": [user(text("a", mark=MARK), "question")]}
-    assert sandbox.usage(body, key="one")[1] > 0
-    assert sandbox.usage(body, key="two")[0] == 0
-    assert sandbox.usage(body, key="one")[0] > 0
