@@ -1,0 +1,100 @@
+"""Values to wire bytes: the pieces from which a prefix and its tails are put together.
+
+Each piece is rendered once and stored; afterwards pieces are only joined, never parsed. What is rendered for one context
+is shared by all its sessions, because the parts that differ between sessions (model, isolation) come in pieces of their
+own before it. Blocks are rendered without their breakpoints: `prefix.py` splices those in.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from app.prompt.context import Context, Document, Parameters
+
+WARMUP_MESSAGE = b']},{"role":"user","content":"warmup"}'
+
+
+@dataclass(frozen=True, slots=True)
+class Fragments:
+    """A context's stored bytes: `system` is its instructions' block or empty, `documents` its document blocks, the
+    last one without its closing brace, so that a breakpoint can follow; `blocks` counts all of them."""
+
+    system: bytes
+    documents: bytes
+    blocks: int
+
+
+def dump(value: Any) -> bytes:
+    """The one way a value becomes JSON on the wire: UTF-8, no spaces, nothing escaped that need not be."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def render_fragments(context: Context) -> Fragments:
+    """Render what every session over `context` shares."""
+    system = b"" if context.instructions is None else text_block(context.instructions)
+    documents = b",".join(document_block(document) for document in context.documents)
+    return Fragments(system, documents[:-1], len(context.documents) + (1 if system else 0))
+
+
+def render_opening(parameters: Parameters, fragments: Fragments, isolation: str | None) -> tuple[bytes, ...]:
+    """Everything up to the end of the last document, its block still open, in pieces: the documents are not copied.
+
+    `isolation`, when given, becomes a first block that no other session has, so that no cache entry is shared.
+    """
+    isolated = text_block(f"Session {isolation}.") if isolation else b""
+    blocks = b",".join(block for block in (isolated, fragments.system) if block)
+    system = b',"system":[' + blocks + b"]" if blocks else b""
+    return render_head(parameters) + system + b',"messages":[{"role":"user","content":[', fragments.documents
+
+
+def render_head(parameters: Parameters) -> bytes:
+    """The request's opening brace, model, thinking and effort: what must be the same for a cache entry to be found."""
+    head: dict[str, Any] = {"model": parameters.model}
+    if parameters.thinking == "adaptive":
+        head["thinking"] = {"type": "adaptive", "display": "summarized"}
+    elif parameters.thinking is not None:
+        head["thinking"] = {"type": parameters.thinking}
+    if parameters.effort is not None:
+        head["output_config"] = {"effort": parameters.effort}
+    return dump(head)[:-1]
+
+
+def text_block(text: str) -> bytes:
+    return dump({"type": "text", "text": text})
+
+
+def document_block(document: Document) -> bytes:
+    source = {"type": "text", "media_type": "text/plain", "data": document.text}
+    return dump({"type": "document", "source": source, "title": document.title})
+
+
+def question_bytes(question: str, *, first: bool) -> bytes:
+    """A question as it continues a prefix: in the documents' own message for the first turn, else in one of its own."""
+    return b"," + text_block(question) if first else b']},{"role":"user","content":[' + text_block(question)
+
+
+def warm_tail(*, first: bool, max_tokens: int = 0) -> bytes:
+    """What makes a prefix a request that only writes the cache. `max_tokens` is 1 for upstreams that refuse 0."""
+    return (b"]}" if first else WARMUP_MESSAGE) + b'],"max_tokens":%d}' % max_tokens
+
+
+def ask_tail(question: str, *, first: bool, max_tokens: int) -> bytes:
+    """What makes a prefix a streamed request for an answer to `question`."""
+    return question_bytes(question, first=first) + b']}],"max_tokens":%d,"stream":true}' % max_tokens
+
+
+def answer_blocks(blocks: Iterable[dict[str, Any]]) -> list[tuple[bytes, bool]]:
+    """An answer's content blocks as they go back to the API, verbatim, each with whether a breakpoint may follow it.
+
+    Text blocks that stayed empty are left out, since the API refuses to take back what it sent there; `citations` that
+    is null is left out for the same reason. Thinking blocks keep their signature.
+    """
+    kept = []
+    for block in blocks:
+        if block.get("type") == "text":
+            if not block.get("text"):
+                continue
+            block = {key: value for key, value in block.items() if not (key == "citations" and value is None)}
+        kept.append((dump(block), block.get("type") not in ("thinking", "redacted_thinking")))
+    return kept
