@@ -1,0 +1,10 @@
+-- (nothing) → running: a turn starts with its first event, unless its session runs another one.
+-- KEYS: session, turn, journal, list of turns. ARGV: turn id, first frame, then the turn's fields and values.
+if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
+local running = redis.call('HGET', KEYS[1], 'running')
+if running and running ~= '' then return running end
+local number = redis.call('RPUSH', KEYS[4], ARGV[1])
+redis.call('HSET', KEYS[1], 'running', ARGV[1])
+redis.call('HSET', KEYS[2], 'turn', ARGV[1], 'number', number, 'epoch', 0, 'state', 'running', unpack(ARGV, 3))
+redis.call('XADD', KEYS[3], '0-1', 'f', ARGV[2])
+return ''

@@ -1,0 +1,17 @@
+-- cold | warm | failed → warming (what was skipped stays so), or warming → warming when the lease ran out.
+-- KEYS: the prefix's record. ARGV: claiming session, lease, margin, how long to keep the record, how long to rest after
+-- a failure (all ms).
+-- Answers the fencing number or 0, Redis's time in ms, and the record.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local record = redis.call('HMGET', KEYS[1], 'state', 'lease_ms', 'expires_ms', 'settled_ms')
+local busy = record[1] == 'warming' and tonumber(record[2]) > now
+local warm = record[1] == 'warm' and (tonumber(record[3]) or 0) > now + tonumber(ARGV[3])
+local resting = record[1] == 'failed' and (tonumber(record[4]) or 0) + ARGV[5] > now
+local fence = 0
+if not busy and not warm and not resting and record[1] ~= 'skipped' then
+  fence = redis.call('HINCRBY', KEYS[1], 'fence', 1)
+  redis.call('HSET', KEYS[1], 'state', 'warming', 'session', ARGV[1], 'started_ms', now, 'lease_ms', now + ARGV[2])
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+end
+return {tostring(fence), tostring(now), redis.call('HGETALL', KEYS[1])}

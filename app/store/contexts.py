@@ -1,0 +1,92 @@
+"""Stored contexts: the rendered fragments once per content, and who calls them by which name.
+
+`hs:{c}:context` holds what is said about a context, `hs:{c}:fragments` the bytes it contributes to a prompt, and
+`hs:{c}:owners` who has it. Each owner has a hash from names to ids. When the last owner lets go, the bytes are erased.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from app.store import keys
+from app.store.connection import Store
+
+PUBLIC = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFragments:
+    """A context's rendered bytes, as `app.prompt.render` made them."""
+
+    system: bytes
+    documents: bytes
+    blocks: int
+
+
+class Contexts:
+    """The contexts in `store`. An owner is an owner's id, or `PUBLIC` for contexts that are everyone's to ask."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def claim_sample(self) -> bool:
+        """True once in the life of this store: for whoever is to add the sample context."""
+        return bool(await self._store.do("SET", keys.SAMPLE, 1, "NX"))
+
+    async def put(
+        self, context: str, owner: str, name: str, about: dict[str, Any], fragments: StoredFragments
+    ) -> str | None:
+        """Store `context` under `name` for `owner`; answers the id that the name had before, if it was another."""
+        await self._store.together(
+            [
+                ("HSET", keys.context(context), "about", json.dumps(about)),
+                (
+                    *("HSET", keys.fragments(context), "system", fragments.system),
+                    *("documents", fragments.documents, "blocks", fragments.blocks),
+                ),
+                ("SADD", keys.context_owners(context), owner),
+            ]
+        )
+        before: bytes | None = await self._store.do("HGET", keys.contexts_of(owner), name)
+        await self._store.do("HSET", keys.contexts_of(owner), name, context)
+        return before.decode() if before is not None and before.decode() != context else None
+
+    async def names(self, owner: str) -> dict[str, str]:
+        """What `owner` calls its contexts: name → id."""
+        answer = await self._store.do("HGETALL", keys.contexts_of(owner))
+        return {name.decode(): context.decode() for name, context in answer.items()}
+
+    async def about(self, context: str) -> dict[str, Any] | None:
+        """What was said about `context` when it was stored; None when it is gone."""
+        answer, tokens = await self._store.do("HMGET", keys.context(context), "about", "tokens")
+        if answer is None:
+            return None
+        about: dict[str, Any] = json.loads(answer)
+        return about | {"tokens": int(tokens) if tokens else None}
+
+    async def exists(self, context: str) -> bool:
+        """Whether `context` is still there."""
+        return bool(await self._store.do("EXISTS", keys.fragments(context)))
+
+    async def fragments(self, context: str) -> StoredFragments | None:
+        """The rendered bytes of `context`; None when it is gone."""
+        system, documents, blocks = await self._store.do(
+            "HMGET", keys.fragments(context), "system", "documents", "blocks"
+        )
+        return None if documents is None else StoredFragments(system, documents, int(blocks))
+
+    async def learn_tokens(self, context: str, tokens: int) -> None:
+        """Keep the size that the upstream counted for `context`'s prefix, unless the context is gone."""
+        await self._store.run("learn_tokens", [keys.context(context)], [tokens])
+
+    async def remove(self, context: str, owner: str) -> None:
+        """Take `context` from `owner`, under every name it has there; erase its bytes when nobody else has it."""
+        for name, named in (await self.names(owner)).items():
+            if named == context:
+                await self._store.do("HDEL", keys.contexts_of(owner), name)
+        await self.release(context, owner)
+
+    async def release(self, context: str, owner: str) -> None:
+        """`owner` no longer has `context` under any name: erase its bytes when nobody else has it."""
+        held = [keys.context_owners(context), keys.context(context), keys.fragments(context)]
+        await self._store.run("release_context", held, [owner])

@@ -1,0 +1,17 @@
+-- running → done | stopped | failed: the last event, the turn's result and what it adds to the transcript, in one step.
+-- KEYS: session, turn, journal, transcript, ends.
+-- ARGV: turn id, epoch, entry id, last frame, seconds to keep the journal, then appended bytes (or ''), its end, and
+--       the next prefix's digest, size and breakpoints, then the turn's fields and values.
+local turn = redis.call('HMGET', KEYS[2], 'state', 'epoch')
+if turn[1] ~= 'running' or turn[2] ~= ARGV[2] then return 0 end
+redis.call('XADD', KEYS[3], ARGV[3], 'f', ARGV[4], 'e', '1')
+redis.call('EXPIRE', KEYS[3], ARGV[5])
+redis.call('HSET', KEYS[2], unpack(ARGV, 11))
+if ARGV[6] ~= '' then
+  redis.call('APPEND', KEYS[4], ARGV[6])
+  redis.call('RPUSH', KEYS[5], ARGV[7])
+  local digests = redis.call('HGET', KEYS[1], 'digests')
+  redis.call('HSET', KEYS[1], 'digests', digests .. ',' .. ARGV[8], 'size', ARGV[9], 'breakpoints', ARGV[10])
+end
+if redis.call('HGET', KEYS[1], 'running') == ARGV[1] then redis.call('HSET', KEYS[1], 'running', '') end
+return 1

@@ -1,0 +1,97 @@
+"""Every Redis key, in one place.
+
+Keys that one script touches carry the same hash tag (the part in braces), so that they live in one slot of a cluster:
+a session, its transcript and its turns share the session's; a turn's id begins with its session's random part, so the
+one leads to the other.
+"""
+
+import secrets
+
+SESSION_PREFIX = "s_"
+TURN_PREFIX = "t_"
+_RANDOM_BYTES = 16
+_RANDOM_DIGITS = 2 * _RANDOM_BYTES
+
+RUNNING = "hs:running"
+STOPS = "hs:stops"
+SAMPLE = "hs:sample"
+LEDGER = "hs:ledger"
+LEDGER_TOTALS = "hs:ledger:totals"
+
+
+def new_session_id() -> str:
+    """An unguessable id: 128 random bits."""
+    return SESSION_PREFIX + secrets.token_hex(_RANDOM_BYTES)
+
+
+def new_turn_id(session: str) -> str:
+    """An unguessable id that leads back to its session: its 128 random bits and 128 more."""
+    return TURN_PREFIX + session.removeprefix(SESSION_PREFIX) + secrets.token_hex(_RANDOM_BYTES)
+
+
+def is_session_id(text: str) -> bool:
+    return text.startswith(SESSION_PREFIX) and _is_hex(text[len(SESSION_PREFIX) :], _RANDOM_DIGITS)
+
+
+def session_of_turn(turn: str) -> str | None:
+    """The session a turn id leads to; None when it is no turn id at all."""
+    digits = turn.removeprefix(TURN_PREFIX)
+    if digits == turn or not _is_hex(digits, 2 * _RANDOM_DIGITS):
+        return None
+    return SESSION_PREFIX + digits[:_RANDOM_DIGITS]
+
+
+def _is_hex(text: str, digits: int) -> bool:
+    return len(text) == digits and not set(text) - set("0123456789abcdef")
+
+
+def session(session: str) -> str:
+    return f"hs:{{{session}}}:session"
+
+
+def transcript(session: str) -> str:
+    return f"hs:{{{session}}}:transcript"
+
+
+def ends(session: str) -> str:
+    return f"hs:{{{session}}}:ends"
+
+
+def turn_list(session: str) -> str:
+    return f"hs:{{{session}}}:turns"
+
+
+def turn(session: str, turn: str) -> str:
+    return f"hs:{{{session}}}:turn:{turn}"
+
+
+def journal(session: str, turn: str) -> str:
+    return f"hs:{{{session}}}:journal:{turn}"
+
+
+def context(context: str) -> str:
+    return f"hs:{{{context}}}:context"
+
+
+def fragments(context: str) -> str:
+    return f"hs:{{{context}}}:fragments"
+
+
+def context_owners(context: str) -> str:
+    return f"hs:{{{context}}}:owners"
+
+
+def contexts_of(owner: str) -> str:
+    return f"hs:owner:{{{owner}}}:contexts"
+
+
+def warm(upstream: str, digest: str) -> str:
+    return f"hs:warm:{{{upstream}:{digest}}}"
+
+
+def pace(upstream: str, model: str) -> str:
+    return f"hs:pace:{{{upstream}:{model}}}"
+
+
+def capabilities(upstream: str) -> str:
+    return f"hs:upstream:{{{upstream}}}"

@@ -1,0 +1,214 @@
+"""Stored turns and their journals.
+
+A turn is a hash; its journal is a Redis Stream of finished SSE frames. Ids of stream entries are `epoch-sequence`: a
+producer writes under the epoch it was given, and Redis itself refuses an entry that is not after the last one, so a
+producer whose turn was taken over (a higher epoch) can write nothing more. Clients see one integer for both.
+
+States: running → done | stopped | failed. A turn starts in `accept_turn.lua` and ends in `finish_turn.lua`, once.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from app.store import keys
+from app.store.connection import Command, Store
+
+_SEQUENCE_BITS = 32
+
+
+class TurnState(StrEnum):
+    RUNNING = "running"  # accepted; its journal still grows
+    DONE = "done"  # answered: its last event is `verdict`
+    STOPPED = "stopped"  # ended by the user: its last event is `stopped`
+    FAILED = "failed"  # could not be answered: its last event is `error`
+
+
+@dataclass(frozen=True, slots=True)
+class EventId:
+    """Where an event stands in its journal: by epoch, then by sequence from 1. As an integer it is what clients see."""
+
+    epoch: int
+    sequence: int
+
+    def __int__(self) -> int:
+        return self.epoch << _SEQUENCE_BITS | self.sequence
+
+    @classmethod
+    def from_int(cls, number: int) -> "EventId":
+        return cls(number >> _SEQUENCE_BITS, number & ((1 << _SEQUENCE_BITS) - 1))
+
+    @property
+    def entry(self) -> str:
+        return f"{self.epoch}-{self.sequence}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event of a journal: the frame as clients get it, and whether it ends the turn."""
+
+    id: EventId
+    frame: bytes
+    last: bool = False
+
+
+class Turns:
+    """The turns in `store`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def accept(self, session: str, turn: str, fields: Mapping[str, str | int], frame: bytes) -> str | None:
+        """Start `turn` with its first event, unless the session runs another.
+
+        Answers None when it started, the running turn's id when there is one. Raises `LookupError` without a session.
+        """
+        answer = await self._store.run(
+            "accept_turn",
+            [keys.session(session), keys.turn(session, turn), keys.journal(session, turn), keys.turn_list(session)],
+            [turn, frame, *(part for field in fields.items() for part in field)],
+        )
+        if answer == b"gone":
+            raise LookupError(session)
+        return answer.decode() or None
+
+    async def write(self, entries: Sequence[tuple[str, str, Entry]]) -> list[bool]:
+        """Append entries of any number of turns, given as (session, turn, entry), in one round trip.
+
+        Answers for each whether it is in the journal: False when the turn was erased, has ended, or has a producer of a
+        higher epoch. Writing an entry that is there already counts as written, so a write may be tried again.
+        """
+        answers = await self._store.batch(
+            [
+                ("XADD", keys.journal(session, turn), "NOMKSTREAM", entry.id.entry, "f", entry.frame)
+                for session, turn, entry in entries
+            ]
+        )
+        return [
+            answer is not None and (not isinstance(answer, ResponseError) or await self._is_there(*written))
+            for written, answer in zip(entries, answers, strict=True)
+        ]
+
+    async def _is_there(self, session: str, turn: str, entry: Entry) -> bool:
+        at = entry.id.entry
+        return bool(await self._store.do("XRANGE", keys.journal(session, turn), at, at))
+
+    async def read(self, session: str, turn: str, after: int) -> list[Entry]:
+        """The journal's entries after the event `after` (0 for all)."""
+        start = f"({EventId.from_int(after).entry}"
+        return [_parse_entry(raw) for raw in await self._store.do("XRANGE", keys.journal(session, turn), start, "+")]
+
+    async def follow(self, positions: Mapping[tuple[str, str], int], block_ms: int) -> dict[str, list[Entry]]:
+        """New entries of several journals, by turn: waits up to `block_ms` for the first. Keys are (session, turn)."""
+        names = {keys.journal(session, turn).encode(): turn for session, turn in positions}
+        after = [EventId.from_int(position).entry for position in positions.values()]
+        answer = await self._store.do("XREAD", "BLOCK", block_ms, "STREAMS", *names, *after)
+        return {names[name]: [_parse_entry(raw) for raw in entries] for name, entries in answer or []}
+
+    async def finish(
+        self,
+        session: str,
+        turn: str,
+        entry: Entry,
+        fields: Mapping[str, str],
+        *,
+        appended: "Appended | None",
+        keep_journal_s: int,
+    ) -> bool:
+        """End `turn` with its last event, and append what it adds to the transcript, in one step.
+
+        False when it has ended already, has another producer, or was erased.
+        """
+        answer = await self._store.run(
+            "finish_turn",
+            [
+                *(keys.session(session), keys.turn(session, turn), keys.journal(session, turn)),
+                *(keys.transcript(session), keys.ends(session)),
+            ],
+            [
+                *(turn, entry.id.epoch, entry.id.entry, entry.frame, keep_journal_s),
+                *(appended.arguments() if appended else ("", "", "", 0, 0)),
+                *(part for field in fields.items() for part in field),
+            ],
+        )
+        return bool(answer)
+
+    async def get(self, session: str, turn: str) -> dict[str, str] | None:
+        """A turn's fields; None when there is none."""
+        fields = await self._store.do("HGETALL", keys.turn(session, turn))
+        return {name.decode(): value.decode() for name, value in fields.items()} or None
+
+    async def of_session(self, session: str) -> list[dict[str, str]]:
+        """Every turn of `session`, in order."""
+        turns = [turn.decode() for turn in await self._store.do("LRANGE", keys.turn_list(session), 0, -1)]
+        answers = await self._store.batch([("HGETALL", keys.turn(session, turn)) for turn in turns]) if turns else []
+        found = [{name.decode(): value.decode() for name, value in answer.items()} for answer in answers]
+        return [fields for fields in found if fields]
+
+    async def copy(self, session: str, turns: Sequence[dict[str, str]]) -> None:
+        """Give `session`, which has none yet, copies of ended `turns`, under ids of their own and without journals."""
+        commands: list[Command] = []
+        for fields in turns:
+            turn = keys.new_turn_id(session)
+            copied = {**fields, "turn": turn}
+            commands.append(("HSET", keys.turn(session, turn), *(part for field in copied.items() for part in field)))
+            commands.append(("RPUSH", keys.turn_list(session), turn))
+        if commands:
+            await self._store.together(commands)
+
+    async def vouch(self, turns: Sequence[str], lease_ms: int) -> None:
+        """Say that `turns` are being produced, and will be heard of again within `lease_ms`."""
+        await self._store.run("vouch_turns", [keys.RUNNING], [lease_ms, *turns])
+
+    async def forget_running(self, turn: str) -> None:
+        """`turn` has ended: nobody need watch over it any more."""
+        await self._store.do("ZREM", keys.RUNNING, turn)
+
+    async def adopt_orphans(self, lease_ms: int) -> list[str]:
+        """Turns that nobody vouches for any more: for `lease_ms` the caller's alone to end."""
+        return [turn.decode() for turn in await self._store.run("adopt_orphans", [keys.RUNNING], [lease_ms])]
+
+    async def raise_epoch(self, session: str, turn: str) -> int:
+        """A new epoch for `turn`: from here on its former producer can write nothing."""
+        return int(await self._store.do("HINCRBY", keys.turn(session, turn), "epoch", 1))
+
+    async def ask_to_stop(self, session: str, turn: str) -> None:
+        """Have whichever process produces `turn` end it."""
+        await self._store.do("HSET", keys.turn(session, turn), "stop", 1)
+        await self._store.do("PUBLISH", keys.STOPS, turn)
+
+    async def stops(self) -> AsyncIterator[str | None]:
+        """Turns that somebody wants stopped, as it is said; None once, when listening has begun."""
+        async for message in self._store.listen(keys.STOPS):
+            yield message.decode() if message is not None else None
+
+    async def asked_to_stop(self, running: Sequence[tuple[str, str]]) -> list[str]:
+        """Those of the `running` (session, turn) that somebody wants stopped."""
+        if not running:
+            return []
+        answers = await self._store.batch([("HGET", keys.turn(session, turn), "stop") for session, turn in running])
+        return [turn for (_, turn), answer in zip(running, answers, strict=True) if answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What a complete turn adds to its session: bytes, its end, and the digest, size and breakpoints of the next prefix."""
+
+    transcript: bytes
+    end: Any
+    digest: str
+    size: int
+    breakpoints: int
+
+    def arguments(self) -> tuple[bytes | str | int, ...]:
+        return (self.transcript, json.dumps(self.end), self.digest, self.size, self.breakpoints)
+
+
+def _parse_entry(raw: Any) -> Entry:
+    (entry, fields) = raw
+    epoch, sequence = map(int, entry.split(b"-"))
+    return Entry(EventId(epoch, sequence), fields[b"f"], b"e" in fields)

@@ -1,0 +1,143 @@
+"""Stored warms: for each prefix at one upstream, what is known of its cache entry, and who may write it.
+
+States: cold → warming → warm | skipped | failed, and from any of these to warming again. `warming` is a lease: whoever
+claims it holds a fencing number and renews it; when the lease runs out, the next claim takes over and the former
+holder's number no longer counts. All leases and starts are measured by Redis's own clock, the same for every process.
+"""
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from app.store import keys
+from app.store.connection import Store
+
+# Longer than any cache entry lives, so that `expired` can still be told from `never warmed`.
+KEEP_MS = 2 * 60 * 60 * 1000
+
+
+class WarmState(StrEnum):
+    COLD = "cold"  # nothing is known to be cached, or it has expired
+    WARMING = "warming"  # a call that writes the cache is under way
+    WARM = "warm"  # cached until `expires_ms`
+    SKIPPED = "skipped"  # not worth or not able to be cached: `reason` says why
+    FAILED = "failed"  # the last call failed: `reason` says why
+
+
+@dataclass(frozen=True, slots=True)
+class WarmRecord:
+    """What is known of one prefix. Times are milliseconds of Redis's clock since the epoch."""
+
+    state: WarmState
+    reason: str | None = None
+    detail: str | None = None
+    session: str | None = None
+    started_ms: int | None = None
+    expires_ms: int | None = None
+    tokens_read: int | None = None
+    tokens_written: int | None = None
+    cost_usd: float | None = None
+    message_id: str | None = None
+    duration_ms: int | None = None
+
+    @property
+    def tokens(self) -> int | None:
+        """How many tokens the entry holds, as the call that wrote it counted them."""
+        if self.tokens_read is None or self.tokens_written is None:
+            return None
+        return self.tokens_read + self.tokens_written
+
+
+COLD = WarmRecord(WarmState.COLD)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The answer to a claim: `fence` is the claimant's number, or None when `record` says why it got none."""
+
+    fence: int | None
+    record: WarmRecord
+    now_ms: int
+
+
+class Warms:
+    """The warms of one `upstream` (its identity, since a cache is never shared across two) in `store`."""
+
+    def __init__(self, store: Store, upstream: str) -> None:
+        self._store = store
+        self._upstream = upstream
+
+    async def claim(self, digest: str, session: str, *, lease_ms: int, margin_ms: int, rest_ms: int) -> Claim:
+        """Become the one who writes `digest`'s entry, unless someone is at it, or it is warm for `margin_ms` more, or
+        the last attempt failed less than `rest_ms` ago."""
+        granted, now, fields = await self._run("claim_warm", digest, [session, lease_ms, margin_ms, KEEP_MS, rest_ms])
+        return Claim(int(granted) or None, _parse(_pairs(fields), int(now)), int(now))
+
+    async def renew(self, digest: str, fence: int, *, lease_ms: int) -> bool:
+        """Hold the lease for `lease_ms` more; False when it is no longer ours."""
+        return bool(await self._run("renew_warm", digest, [fence, lease_ms]))
+
+    async def settle(self, digest: str, fence: int, record: WarmRecord) -> bool:
+        """End our warming with what came of it; False when the lease went to another meanwhile, who decides then."""
+        fields = {
+            "state": record.state.value,
+            "result": json.dumps(
+                {
+                    name: value
+                    for name in ("reason", "detail", "tokens_read", "tokens_written", "cost_usd", "message_id")
+                    if (value := getattr(record, name)) is not None
+                }
+                | ({"duration_ms": record.duration_ms} if record.duration_ms is not None else {})
+            ),
+            "expires_ms": record.expires_ms or "",
+        }
+        return bool(
+            await self._run("settle_warm", digest, [fence, *(part for field in fields.items() for part in field)])
+        )
+
+    async def refresh(self, digest: str, started_ms: int, ttl_ms: int) -> None:
+        """A request that started at `started_ms` read the entry: it lives `ttl_ms` from there."""
+        await self._run("refresh_warm", digest, [started_ms + ttl_ms, KEEP_MS])
+
+    async def get(self, digest: str) -> tuple[WarmRecord, int]:
+        """What is known of `digest` as of now, and now in milliseconds of Redis's clock."""
+        return (await self.get_all([digest]))[0]
+
+    async def get_all(self, digests: list[str]) -> list[tuple[WarmRecord, int]]:
+        """What is known of each of `digests`, in one round trip."""
+        answers = await self._store.batch([("TIME",), *(("HGETALL", self._key(digest)) for digest in digests)])
+        seconds, micros = answers[0]
+        now = int(seconds) * 1000 + int(micros) // 1000
+        return [(_parse(fields, now), now) for fields in answers[1:]]
+
+    def _key(self, digest: str) -> str:
+        return keys.warm(self._upstream, digest)
+
+    async def _run(self, script: str, digest: str, args: list[Any]) -> Any:
+        return await self._store.run(script, [self._key(digest)], args)
+
+
+def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _parse(fields: dict[bytes, bytes], now_ms: int) -> WarmRecord:
+    if not fields:
+        return COLD
+    state = WarmState(fields[b"state"].decode())
+    result = json.loads(fields.get(b"result") or b"{}")
+    expires = int(fields[b"expires_ms"]) if fields.get(b"expires_ms") else None
+    if state is WarmState.WARM and (expires or 0) <= now_ms:
+        state, result = WarmState.COLD, result | {"reason": "expired"}
+    if state is WarmState.WARMING:
+        result, expires = {}, None
+        if int(fields[b"lease_ms"]) <= now_ms:
+            state, result = WarmState.COLD, {"reason": "warm_abandoned"}
+    return WarmRecord(
+        state=state,
+        session=fields[b"session"].decode() or None,
+        started_ms=int(fields[b"started_ms"]),
+        expires_ms=expires,
+        **result,
+    )
