@@ -1,0 +1,145 @@
+"""Calls to the Messages API: a body's bytes in, usage or raw events out.
+
+Bodies go out as they are, through the SDK's `post(content=…)`, so nothing between the store and the socket parses or
+writes a prompt again. The SDK retries, within bounds: a `retry-after` longer than `LONGEST_RETRY_S` is not waited for.
+"""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import anthropic
+import httpx2
+from anthropic import AsyncAnthropic, AsyncStream, DefaultAioHttpClient, RequestOptions
+from anthropic.types import Message, RawMessageStreamEvent
+
+from app.upstream.errors import UpstreamCode, UpstreamError, from_event, from_sdk
+from app.upstream.events import Event, split_events
+
+LONGEST_RETRY_S = 8.0
+CONNECT_TIMEOUT_S = 5.0
+MAX_CONNECTIONS = 1000
+
+_JSON: RequestOptions = {"headers": {"content-type": "application/json"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a call that was not streamed: its id, and its `usage` object as it came."""
+
+    message_id: str | None
+    usage: dict[str, Any]
+
+
+class Upstream:
+    """One Messages API: where it is, who we are there, and how long we wait (seconds without a byte)."""
+
+    def __init__(self, base_url: str | None, api_key: str, *, timeout_s: float, max_retries: int) -> None:
+        self._secret = api_key
+        self._client = AsyncAnthropic(
+            api_key=api_key,
+            base_url=base_url,
+            max_retries=max_retries,
+            http_client=DefaultAioHttpClient(
+                timeout=httpx2.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
+                limits=httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=100),
+                event_hooks={"response": [_refuse_long_waits]},
+            ),
+        )
+
+    @property
+    def identity(self) -> str:
+        """Whose cache this is: 16 hex digits from address and key, since no two keys are sure to share a cache."""
+        return hashlib.sha256(f"{self._client.base_url}\n{self._secret}".encode()).hexdigest()[:16]
+
+    async def warm(self, body: bytes) -> Reply:
+        """Send `body`, which asks for no stream. Raises `UpstreamError`."""
+        with self._translated():
+            response = await self._client.post("/v1/messages", content=body, cast_to=httpx2.Response, options=_JSON)
+        try:
+            message = json.loads(response.content)
+        except ValueError:
+            message = None
+        if not isinstance(message, dict) or not isinstance(message.get("usage"), dict):
+            raise UpstreamError(UpstreamCode.GARBLED, "the answer is not a message with its usage")
+        return Reply(_text(message.get("id")), message["usage"])
+
+    @asynccontextmanager
+    async def ask(self, body: bytes) -> AsyncIterator[AsyncIterator[Event]]:
+        """Send `body`, which asks for a stream, and have its events until `message_stop`. Raises `UpstreamError`, also
+        in the middle of the events: when the stream breaks off, falls silent, or says `error`."""
+        with self._translated():
+            stream = await self._client.post(
+                "/v1/messages",
+                content=body,
+                cast_to=Message,
+                options=_JSON,
+                stream=True,
+                stream_cls=AsyncStream[RawMessageStreamEvent],
+            )
+        try:
+            kind = stream.response.headers.get("content-type", "")
+            if not kind.startswith("text/event-stream"):
+                raise UpstreamError(
+                    UpstreamCode.GARBLED, f"its content type is {kind or 'missing'!r}, not an event stream"
+                )
+            yield self._events(stream.response)
+        finally:
+            with self._translated():
+                await stream.response.aclose()
+
+    async def check(self) -> None:
+        """Raise `UpstreamError` unless the upstream answers to our key. Costs nothing."""
+        with self._translated():
+            await self._client.with_options(max_retries=0, timeout=10).models.list(limit=1)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.close()
+
+    async def _events(self, response: httpx2.Response) -> AsyncIterator[Event]:
+        with self._translated():
+            async for event in split_events(response.aiter_bytes()):
+                if event.name == "error":
+                    raise from_event(event.parsed())
+                yield event
+                if event.name == "message_stop":
+                    return
+        raise UpstreamError(UpstreamCode.UNREACHABLE, "the stream broke off before its end")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except anthropic.APIError as error:
+            raise self._hushed(from_sdk(error)) from error
+        except httpx2.TimeoutException as error:
+            raise UpstreamError(UpstreamCode.TIMEOUT) from error
+        except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
+            raise self._hushed(UpstreamError(UpstreamCode.UNREACHABLE, str(error))) from error
+
+    def _hushed(self, error: UpstreamError) -> UpstreamError:
+        """`error` without our key, should the upstream have repeated it."""
+        if self._secret in error.detail:
+            error.detail = error.detail.replace(self._secret, "…")
+            error.args = (error.detail,)
+        return error
+
+
+async def _refuse_long_waits(response: httpx2.Response) -> None:
+    """Have the SDK give up rather than sleep when the upstream names a wait that no reader would sit through."""
+    wait = response.headers.get("retry-after", "")
+    if (
+        response.status_code >= 400
+        and (not wait.replace(".", "", 1).isdigit() or float(wait) > LONGEST_RETRY_S)
+        and wait
+    ):
+        response.headers["x-should-retry"] = "false"
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,100 @@
+"""One exception for all that can go wrong at the upstream, with a code that says what to do about it."""
+
+from enum import StrEnum
+from typing import Any
+
+import anthropic
+
+SPEND_CAP = "enforced_spend_limit_reached"
+
+
+class UpstreamCode(StrEnum):
+    AUTH = "upstream_auth"  # the key was refused (401, 403): set another one
+    REFUSED = "upstream_refused"  # the account may not spend (402, or a spend cap): its owner has to act
+    INVALID = "upstream_invalid"  # the request was refused (400, 404, 413): asking again gives the same answer
+    RATE_LIMITED = "upstream_rate_limited"  # too much at a time (429): later
+    OVERLOADED = "upstream_overloaded"  # the API has too much to do (529, 503): later
+    FAILED = "upstream_failed"  # the API failed (500, 504, …): again
+    UNREACHABLE = "upstream_unreachable"  # no connection, or it broke off: again
+    TIMEOUT = "upstream_timeout"  # connected, but silent for too long: again
+    GARBLED = "upstream_garbled"  # an answer that is not the Messages API's: look at ANTHROPIC_BASE_URL
+
+
+_RETRYABLE = {
+    UpstreamCode.RATE_LIMITED,
+    UpstreamCode.OVERLOADED,
+    UpstreamCode.FAILED,
+    UpstreamCode.UNREACHABLE,
+    UpstreamCode.TIMEOUT,
+    UpstreamCode.GARBLED,
+}
+
+# What the API calls its errors, in a body or in an `error` event after a 200.
+_BY_TYPE = {
+    "authentication_error": UpstreamCode.AUTH,
+    "permission_error": UpstreamCode.AUTH,
+    "billing_error": UpstreamCode.REFUSED,
+    "invalid_request_error": UpstreamCode.INVALID,
+    "not_found_error": UpstreamCode.INVALID,
+    "request_too_large": UpstreamCode.INVALID,
+    "rate_limit_error": UpstreamCode.RATE_LIMITED,
+    "overloaded_error": UpstreamCode.OVERLOADED,
+    "timeout_error": UpstreamCode.FAILED,
+    "api_error": UpstreamCode.FAILED,
+}
+_BY_STATUS = {401: "authentication_error", 402: "billing_error", 403: "permission_error", 429: "rate_limit_error"}
+_BY_STATUS |= {503: "overloaded_error", 529: "overloaded_error"}
+
+_MEANING = {
+    UpstreamCode.AUTH: "The upstream refused the API key",
+    UpstreamCode.REFUSED: "The upstream account may not spend",
+    UpstreamCode.INVALID: "The upstream refused the request",
+    UpstreamCode.RATE_LIMITED: "The upstream's rate limit was reached",
+    UpstreamCode.OVERLOADED: "The upstream is overloaded",
+    UpstreamCode.FAILED: "The upstream failed",
+    UpstreamCode.UNREACHABLE: "The upstream could not be reached",
+    UpstreamCode.TIMEOUT: "The upstream did not answer in time",
+    UpstreamCode.GARBLED: "The upstream sent something that is not the Messages API",
+}
+
+
+class UpstreamError(Exception):
+    """A call that failed. `detail` is a sentence for people; `status` the upstream's HTTP status, if it gave one."""
+
+    def __init__(self, code: UpstreamCode, reason: str = "", status: int | None = None) -> None:
+        self.code = code
+        self.status = status
+        self.detail = f"{_MEANING[code]}: {reason.rstrip('.')}." if reason else f"{_MEANING[code]}."
+        super().__init__(self.detail)
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.code in _RETRYABLE
+
+
+def from_sdk(error: anthropic.APIError) -> UpstreamError:
+    """What the SDK raised, as one of ours."""
+    if isinstance(error, anthropic.APIStatusError):
+        if error.error_code == SPEND_CAP:
+            return UpstreamError(UpstreamCode.REFUSED, error.api_message or "", error.status_code)
+        kind = error.type or _BY_STATUS.get(error.status_code)
+        if kind is None:
+            kind = "api_error" if error.status_code >= 500 else "invalid_request_error"
+        return from_type(kind, error.api_message or f"HTTP {error.status_code}", error.status_code)
+    if isinstance(error, anthropic.APITimeoutError):
+        return UpstreamError(UpstreamCode.TIMEOUT)
+    if isinstance(error, anthropic.APIConnectionError):
+        return UpstreamError(UpstreamCode.UNREACHABLE, str(error.__cause__ or ""))
+    return UpstreamError(UpstreamCode.GARBLED, str(error))
+
+
+def from_event(data: dict[str, Any]) -> UpstreamError:
+    """The API's `error` event, which ends a stream that began well."""
+    error = data.get("error")
+    details = error if isinstance(error, dict) else {}
+    return from_type(str(details.get("type")), str(details.get("message") or ""), None)
+
+
+def from_type(kind: str, message: str, status: int | None) -> UpstreamError:
+    return UpstreamError(_BY_TYPE.get(kind, UpstreamCode.FAILED), message, status)

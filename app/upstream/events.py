@@ -1,0 +1,66 @@
+"""Server-sent events, as they come off the wire: split, not interpreted.
+
+An event keeps its own lines, so that what a client gets is what the upstream sent, byte for byte, with only an `id:` line
+put before it.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from app.upstream.errors import UpstreamCode, UpstreamError
+
+MAX_EVENT_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: its name, its data, and the `event:` and `data:` lines as they came, each with its line feed."""
+
+    name: str
+    data: bytes
+    lines: bytes
+
+    def parsed(self) -> dict[str, Any]:
+        """The data as an object. Raises `UpstreamError` (garbled) if it is none."""
+        try:
+            value = json.loads(self.data)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise UpstreamError(UpstreamCode.GARBLED, f"the data of a {self.name!r} event is not a JSON object")
+        return value
+
+
+async def split_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
+    """The events in `chunks`, however these are cut. Raises `UpstreamError` (garbled) when one never ends."""
+    rest = b""
+    async for chunk in chunks:
+        rest += chunk
+        if b"\r" in rest:
+            # A lone CR at the very end may be half of a CRLF: leave it for the next chunk.
+            held = rest.endswith(b"\r")
+            rest = rest[: -1 if held else None].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + (b"\r" if held else b"")
+        *frames, rest = rest.split(b"\n\n")
+        for frame in frames:
+            if (event := _parse(frame)) is not None:
+                yield event
+        if len(rest) > MAX_EVENT_BYTES:
+            raise UpstreamError(UpstreamCode.GARBLED, f"an event is longer than {MAX_EVENT_BYTES} bytes")
+
+
+def _parse(frame: bytes) -> Event | None:
+    name, data, lines = "message", [], []
+    for line in frame.split(b"\n"):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"event":
+            name = value.decode("utf-8", "replace")
+            lines.append(line)
+        elif field == b"data":
+            data.append(value)
+            lines.append(line)
+    if not data:
+        return None
+    return Event(name, b"\n".join(data), b"\n".join(lines) + b"\n")
