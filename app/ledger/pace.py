@@ -1,0 +1,32 @@
+"""How long this deployment's upstream takes: seconds to the first byte over uncached tokens, a line learned online.
+
+Each call adds a point; older points fade, so the line follows the upstream. Pure arithmetic over five sums that the store
+keeps per upstream and model.
+"""
+
+from dataclasses import dataclass
+
+FADE = 0.97
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds to the first byte = `base_s` + uncached tokens × `seconds_per_token`."""
+
+    base_s: float
+    seconds_per_token: float
+
+    def predict(self, uncached_tokens: int) -> float:
+        """Seconds until the first byte of a call that has to read `uncached_tokens`."""
+        return self.base_s + uncached_tokens * self.seconds_per_token
+
+
+def fit(count: float, x: float, y: float, xx: float, xy: float) -> Pace | None:
+    """The line through faded sums of points (x tokens, y seconds); None while they do not tell a slope."""
+    if count <= 0 or x <= 0:
+        return None
+    spread = count * xx - x * x
+    slope = (count * xy - x * y) / spread if spread > 1e-6 * xx * count else y / x
+    if slope <= 0:
+        return None
+    return Pace(max(0.0, (y - slope * x) / count), slope)
