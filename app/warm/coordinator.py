@@ -1,0 +1,281 @@
+"""One writer per prefix: warms, and questions that wait for them.
+
+Whoever wants a prefix cached claims it in the store. The claim is refused while another process writes it (join it) or
+while it is warm (nothing to do). A question that finds its prefix cold claims it too, because its own request writes the
+cache; others join it until its answer begins. The claim is a lease, renewed while the call runs.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from app.ledger.book import Call, Ledger, was_cached
+from app.ledger.price import cost_usd
+from app.ledger.usage import Usage
+from app.ledger.verdict import Expectation, Reason
+from app.prompt.prefix import Prefix
+from app.prompt.render import warm_tail
+from app.store.connection import StoreUnavailable
+from app.store.contexts import Contexts
+from app.store.sessions import SessionRecord
+from app.store.upstreams import Capabilities
+from app.store.warms import COLD, WarmRecord, Warms, WarmState
+from app.upstream.client import Reply, Upstream
+from app.upstream.errors import UpstreamCode, UpstreamError
+from app.warm.prefixes import ContextGone, Prefixes
+
+log = logging.getLogger("headstart.warm")
+
+TTL_MS = {"5m": 5 * 60 * 1000, "1h": 60 * 60 * 1000}
+LEASE_MS = 10_000
+# A warm that would expire before a question can be typed is written again rather than trusted.
+MARGIN_MS = 15_000
+# After a failure, triggers rest this long; a question never does.
+REST_MS = 2_000
+POLL_S = 0.05
+
+PlanKind = Literal["hit", "join", "cold"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a question can count on: the state of its prefix as it stood, and the claim it holds, if it will write it."""
+
+    kind: PlanKind
+    digest: str
+    record: WarmRecord
+    fence: int | None
+    now_ms: int
+
+
+class Coordinator:
+    """Warms prefixes for sessions, in the background of this process."""
+
+    def __init__(
+        self,
+        *,
+        warms: Warms,
+        prefixes: Prefixes,
+        contexts: Contexts,
+        capabilities: Capabilities,
+        ledger: Ledger,
+        upstream: Upstream,
+        join_timeout_s: float,
+    ) -> None:
+        self._warms = warms
+        self._prefixes = prefixes
+        self._contexts = contexts
+        self._capabilities = capabilities
+        self._ledger = ledger
+        self._upstream = upstream
+        self._join_timeout_s = join_timeout_s
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    async def warm(self, session: SessionRecord, *, wait: bool) -> WarmRecord:
+        """Have the current prefix of `session` warmed, unless it is or is being; the state after that.
+
+        Returns at once; with `wait`, when the warming has ended, or after the time that a question would wait for it.
+        """
+        digest = session.digests[-1]
+        claim = await self._warms.claim(digest, session.id, lease_ms=LEASE_MS, margin_ms=MARGIN_MS, rest_ms=REST_MS)
+        record = claim.record
+        if claim.fence is not None:
+            self._spawn(digest, self._write(session, digest, claim.fence, claim.now_ms))
+        if wait and record.state is WarmState.WARMING:
+            return await self._ended(digest)
+        return record
+
+    async def state(self, session: SessionRecord) -> WarmRecord:
+        """What is known of the current prefix of `session`."""
+        record, _ = await self._warms.get(session.digests[-1])
+        return record
+
+    async def plan(self, session: SessionRecord) -> Plan:
+        """What a question to `session` can count on now. A plan to go cold holds a claim: settle or release it."""
+        digest = session.digests[-1]
+        before, _ = await self._warms.get(digest)
+        claim = await self._warms.claim(digest, session.id, lease_ms=LEASE_MS, margin_ms=0, rest_ms=0)
+        if claim.fence is not None or claim.record.state is WarmState.SKIPPED:
+            return Plan("cold", digest, before, claim.fence, claim.now_ms)
+        kind: PlanKind = "hit" if claim.record.state is WarmState.WARM else "join"
+        return Plan(kind, digest, claim.record, None, claim.now_ms)
+
+    async def join(self, session: SessionRecord, plan: Plan) -> Plan:
+        """Wait for the warm that `plan` joins, within bounds: a plan to hit, or to go cold and why."""
+        ended = await self._ended(plan.digest)
+        if ended.state is WarmState.WARMING:
+            return replace(plan, kind="cold", record=replace(COLD, reason=Reason.JOIN_GAVE_UP))
+        return await self.plan(session)
+
+    async def expectation(self, session: SessionRecord, plan: Plan) -> Expectation:
+        """How many tokens a question under `plan` should read from the cache, and why not its whole prefix, if so."""
+        if plan.kind == "hit":
+            return Expectation(plan.record.tokens or 0, None)
+        earlier = (
+            [record for record, _ in await self._warms.get_all(list(session.digests[:-1]))]
+            if session.digests[:-1]
+            else []
+        )
+        known = [record.tokens or 0 for record in earlier if record.state is WarmState.WARM]
+        return Expectation(max(known, default=0), _why_cold(plan.record))
+
+    async def wrote(self, session: SessionRecord, plan: Plan, usage: Usage, message_id: str | None) -> None:
+        """The answer to a question under `plan` has begun, so its prefix is cached from the start of its request."""
+        ttl_ms = TTL_MS[session.parameters["ttl"]]
+        if plan.fence is None:
+            await self._warms.refresh(plan.digest, plan.now_ms, ttl_ms)
+            return
+        await self._warms.settle(plan.digest, plan.fence, _written(usage, message_id, plan.now_ms + ttl_ms))
+        await self._learn_tokens(session, usage)
+
+    async def release(self, plan: Plan, error: UpstreamError | None = None) -> None:
+        """A question under `plan` ended before its answer began: others need not wait for it."""
+        if plan.fence is not None:
+            await self._warms.settle(plan.digest, plan.fence, _failed(error) if error else COLD)
+
+    @asynccontextmanager
+    async def holding(self, digest: str, fence: int | None) -> AsyncIterator[None]:
+        """Keep the lease on `digest` while the block runs."""
+        if fence is None:
+            yield
+            return
+        renewal = asyncio.create_task(self._renew(digest, fence))
+        try:
+            yield
+        finally:
+            renewal.cancel()
+
+    async def close(self) -> None:
+        """Give up the warms under way: their prefixes are free for others at once."""
+        for task in self._running.values():
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    def _spawn(self, digest: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"warm {digest[:12]}")
+        self._running[digest] = task
+        task.add_done_callback(lambda done: self._running.pop(digest) if self._running.get(digest) is done else None)
+
+    async def _write(self, session: SessionRecord, digest: str, fence: int, started_ms: int) -> None:
+        record = replace(COLD, reason=Reason.WARM_ABANDONED)
+        try:
+            async with self.holding(digest, fence):
+                record = await self._attempt(session, digest, started_ms)
+        except StoreUnavailable:
+            log.warning("warm %s of session %s: Redis is away", digest[:12], session.id)
+        except Exception:
+            record = replace(_failed(UpstreamError(UpstreamCode.FAILED)), reason="internal_error")
+            log.exception("warm %s of session %s failed", digest[:12], session.id)
+        finally:
+            with suppress(StoreUnavailable):
+                await self._warms.settle(digest, fence, record)
+
+    async def _attempt(self, session: SessionRecord, digest: str, started_ms: int) -> WarmRecord:
+        try:
+            prefix = (await self._prefixes.of(session)).prefix()
+        except ContextGone:
+            return WarmRecord(WarmState.FAILED, reason="context_gone", detail="The context was deleted.")
+        started = time.monotonic()
+        try:
+            reply = await self._send(session, digest, prefix)
+        except UpstreamError as error:
+            log.warning("warm %s of session %s: %s", digest[:12], session.id, error.detail)
+            return _failed(error)
+        usage = Usage().updated(reply.usage)
+        await self._learn_tokens(session, usage)
+        record = _written(usage, reply.message_id, started_ms + TTL_MS[session.parameters["ttl"]])
+        duration_ms = round((time.monotonic() - started) * 1000)
+        log.info("warm %s of session %s: %s in %d ms", digest[:12], session.id, record.state, duration_ms)
+        return replace(record, cost_usd=cost_usd(session.parameters["model"], usage), duration_ms=duration_ms)
+
+    async def _send(self, session: SessionRecord, digest: str, prefix: Prefix) -> Reply:
+        """The warm call: with `max_tokens` 0, or with 1 where the upstream is known to refuse 0, or turns out to."""
+        if await self._capabilities.refuses_zero_tokens():
+            return await self._call(session, digest, prefix, max_tokens=1)
+        try:
+            return await self._call(session, digest, prefix, max_tokens=0)
+        except UpstreamError as error:
+            if error.code is not UpstreamCode.INVALID or "max_tokens" not in error.detail:
+                raise
+        reply = await self._call(session, digest, prefix, max_tokens=1)
+        await self._capabilities.learn_that_it_refuses_zero_tokens()
+        return reply
+
+    async def _call(self, session: SessionRecord, digest: str, prefix: Prefix, *, max_tokens: int) -> Reply:
+        started = time.monotonic()
+        outcome, reply = "ok", None
+        try:
+            reply = await self._upstream.warm(prefix.body(warm_tail(first=prefix.first, max_tokens=max_tokens)))
+        except UpstreamError as error:
+            outcome = error.code
+            raise
+        except asyncio.CancelledError:
+            outcome = "stopped"
+            raise
+        finally:
+            duration = time.monotonic() - started
+            await self._ledger.record(
+                Call(
+                    kind="warm",
+                    model=session.parameters["model"],
+                    digest=digest,
+                    session=session.id,
+                    usage=Usage().updated(reply.usage if reply else None),
+                    first_byte_s=duration if reply else None,
+                    duration_s=duration,
+                    outcome=outcome,
+                    message_id=reply.message_id if reply else None,
+                )
+            )
+        return reply
+
+    async def _learn_tokens(self, session: SessionRecord, usage: Usage) -> None:
+        if len(session.digests) == 1 and session.isolation is None and was_cached(usage):
+            await self._contexts.learn_tokens(session.context, usage.read + usage.written)
+
+    async def _renew(self, digest: str, fence: int) -> None:
+        while True:
+            await asyncio.sleep(LEASE_MS / 3000)
+            with suppress(StoreUnavailable):
+                if not await self._warms.renew(digest, fence, lease_ms=LEASE_MS):
+                    return
+
+    async def _ended(self, digest: str) -> WarmRecord:
+        """The state once the warming of `digest`, here or elsewhere, has ended; still warming if it took too long."""
+        deadline = time.monotonic() + self._join_timeout_s
+        while True:
+            if task := self._running.get(digest):
+                await asyncio.wait([task], timeout=max(0.0, deadline - time.monotonic()))
+            record, _ = await self._warms.get(digest)
+            if record.state is not WarmState.WARMING or time.monotonic() >= deadline:
+                return record
+            await asyncio.sleep(POLL_S)
+
+
+def _written(usage: Usage, message_id: str | None, expires_ms: int) -> WarmRecord:
+    if not usage.reported:
+        return WarmRecord(WarmState.WARM, reason=Reason.NO_USAGE, expires_ms=expires_ms, message_id=message_id)
+    counted = WarmRecord(
+        WarmState.WARM,
+        expires_ms=expires_ms,
+        tokens_read=usage.read,
+        tokens_written=usage.written,
+        message_id=message_id,
+    )
+    if was_cached(usage):
+        return counted
+    return replace(counted, state=WarmState.SKIPPED, reason=Reason.BELOW_MINIMUM, expires_ms=None)
+
+
+def _failed(error: UpstreamError) -> WarmRecord:
+    return WarmRecord(WarmState.FAILED, reason=error.code, detail=error.detail)
+
+
+def _why_cold(record: WarmRecord) -> str:
+    if record.state is WarmState.FAILED:
+        return Reason.WARM_FAILED
+    return record.reason or Reason.NOT_WARMED

@@ -1,0 +1,52 @@
+"""A session's prefix, put together from what is stored: the context's fragments and the transcript's bytes.
+
+Fragments are immutable, so each process keeps those it used last in memory; a session's own bytes are always read.
+"""
+
+from collections import OrderedDict
+
+from app.prompt.context import Parameters
+from app.prompt.prefix import End, Transcript
+from app.prompt.render import Fragments, render_opening
+from app.store.contexts import Contexts
+from app.store.sessions import SessionRecord, Sessions
+
+KEPT_BYTES = 256 * 1024 * 1024
+
+
+class ContextGone(LookupError):
+    """The context that a session is over has been deleted."""
+
+
+class Prefixes:
+    """Transcripts of stored sessions."""
+
+    def __init__(self, contexts: Contexts, sessions: Sessions) -> None:
+        self._contexts = contexts
+        self._sessions = sessions
+        self._kept: OrderedDict[str, Fragments] = OrderedDict()
+
+    async def of(self, session: SessionRecord) -> Transcript:
+        """The transcript of `session` as it stands. Raises `ContextGone`."""
+        opening = await self.opening(session.context, Parameters(**session.parameters), session.isolation)
+        turns, ends = await self._sessions.transcript(session.id)
+        return Transcript(opening, turns, tuple(End(*end) for end in ends), Parameters(**session.parameters).ttl)
+
+    async def opening(self, context: str, parameters: Parameters, isolation: str | None) -> tuple[bytes, ...]:
+        """What a session over `context` starts with. Raises `ContextGone`."""
+        return render_opening(parameters, await self._fragments(context), isolation)
+
+    async def _fragments(self, context: str) -> Fragments:
+        if not await self._contexts.exists(context):
+            self._kept.pop(context, None)
+            raise ContextGone(context)
+        if context in self._kept:
+            self._kept.move_to_end(context)
+            return self._kept[context]
+        stored = await self._contexts.fragments(context)
+        if stored is None:
+            raise ContextGone(context)
+        fragments = self._kept[context] = Fragments(stored.system, stored.documents, stored.blocks)
+        while len(self._kept) > 1 and sum(len(kept.documents) for kept in self._kept.values()) > KEPT_BYTES:
+            self._kept.popitem(last=False)
+        return fragments
