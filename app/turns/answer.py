@@ -1,0 +1,83 @@
+"""An answer as it is put together from the Messages API's events."""
+
+from typing import Any
+
+from app.ledger.usage import Usage
+from app.upstream.errors import UpstreamCode, UpstreamError
+from app.upstream.events import Event
+
+
+class Answer:
+    """The content blocks and usage of one streamed message, so far.
+
+    Blocks are kept as the API sends them, so that they can go back verbatim: text, thinking with its signature,
+    citations, whatever else comes. Deltas of unknown types are let pass, as the API asks of its clients.
+    """
+
+    def __init__(self) -> None:
+        self.message_id: str | None = None
+        self.usage = Usage()
+        self._blocks: dict[int, dict[str, Any]] = {}
+        self._pieces: dict[int, dict[str, list[str]]] = {}
+
+    def take(self, event: Event) -> bool:
+        """Add `event`; answers whether it shows the reader text. Raises `UpstreamError` when it makes no sense."""
+        if event.name == "ping":
+            return False
+        data = event.parsed()
+        try:
+            return self._take(event.name, data)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UpstreamError(UpstreamCode.GARBLED, f"a {event.name!r} event lacks a part: {error}") from error
+
+    def blocks(self, *, partial: bool = False) -> list[dict[str, Any]]:
+        """The content blocks. With `partial`, what can be kept of an answer that was broken off: no unsigned thinking."""
+        blocks = [self._joined(index) for index in sorted(self._blocks)]
+        if partial:
+            return [
+                block
+                for block in blocks
+                if block.get("type") in ("text", "redacted_thinking") or block.get("signature")
+            ]
+        return blocks
+
+    def _take(self, name: str, data: dict[str, Any]) -> bool:
+        if name == "message_start":
+            self.message_id = data["message"].get("id")
+            self.usage = self.usage.updated(data["message"].get("usage"))
+        elif name == "message_delta":
+            self.usage = self.usage.updated(data.get("usage"))
+        elif name == "content_block_start":
+            self._blocks[data["index"]] = dict(data["content_block"])
+            self._pieces[data["index"]] = {}
+            return data["content_block"].get("type") == "text" and bool(data["content_block"].get("text"))
+        elif name == "content_block_delta":
+            return self._take_delta(data["index"], data["delta"])
+        return False
+
+    def _take_delta(self, index: int, delta: dict[str, Any]) -> bool:
+        kind = delta["type"]
+        if kind in ("text_delta", "thinking_delta", "signature_delta"):
+            part = kind.removesuffix("_delta")
+            self._pieces[index].setdefault(part, []).append(str(delta[part]))
+            return kind == "text_delta" and bool(delta[part])
+        if kind == "citations_delta":
+            block = self._blocks[index]
+            block["citations"] = [*(block.get("citations") or []), delta["citation"]]
+        return False
+
+    def _joined(self, index: int) -> dict[str, Any]:
+        block = dict(self._blocks[index])
+        for part, pieces in self._pieces[index].items():
+            block[part] = (block.get(part) or "") + "".join(pieces)
+        return block
+
+
+def visible_text(blocks: list[dict[str, Any]]) -> str:
+    """What the reader saw of an answer."""
+    return "".join(block["text"] for block in blocks if block.get("type") == "text")
+
+
+def thinking_text(blocks: list[dict[str, Any]]) -> str:
+    """What the model showed of its thinking."""
+    return "\n\n".join(block["thinking"] for block in blocks if block.get("thinking"))

@@ -1,0 +1,160 @@
+"""Sessions: made over a context, looked at, forked, erased."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from app.models import find_model
+from app.prompt.context import InvalidContext, Parameters
+from app.prompt.parameters import check_parameters
+from app.prompt.prefix import Transcript
+from app.store import keys
+from app.store.sessions import SessionRecord, Sessions
+from app.store.turns import Turns, TurnState
+from app.turns.answer import thinking_text, visible_text
+from app.warm.prefixes import Prefixes
+
+# A stored session, as the rooms above know it.
+Session = SessionRecord
+
+
+class InvalidModel(ValueError):
+    """The model does not take the parameters of the context that is to be asked with it."""
+
+
+class UnknownSession(LookupError):
+    """There is no such session, or it is not the asker's: to them, it does not exist."""
+
+
+class NoSuchTurn(LookupError):
+    """The session has no complete turn of that number."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnView:
+    """A turn as it is shown: `answer` and `thinking` are text, partial for a turn that was broken off."""
+
+    turn: str
+    number: int
+    state: TurnState
+    question: str
+    answer: str
+    thinking: str
+    verdict: dict[str, Any] | None
+    problem: dict[str, Any] | None
+    asked_ms: int
+
+
+class Conversations:
+    """The sessions of all owners."""
+
+    def __init__(
+        self, sessions: Sessions, turns: Turns, prefixes: Prefixes, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._sessions = sessions
+        self._turns = turns
+        self._prefixes = prefixes
+        self._clock = clock
+
+    async def create(
+        self,
+        owner: str,
+        context: str,
+        context_name: str,
+        parameters: Parameters,
+        *,
+        model: str | None = None,
+        isolated: bool = False,
+    ) -> SessionRecord:
+        """A new session over `context`, asked with `parameters`, or with those and another `model`.
+
+        Raises `ContextGone`, and `InvalidModel` when the other model does not take the parameters.
+        """
+        if model is not None and model != parameters.model:
+            parameters = replace(parameters, model=model)
+            try:
+                check_parameters(parameters, find_model(model))
+            except InvalidContext as error:
+                raise InvalidModel(str(error)) from None
+        session = keys.new_session_id()
+        isolation = session.removeprefix(keys.SESSION_PREFIX) if isolated else None
+        opening = await self._prefixes.opening(context, parameters, isolation)
+        record = SessionRecord(
+            id=session,
+            owner=owner,
+            context=context,
+            context_name=context_name,
+            isolation=isolation,
+            parameters=asdict(parameters),
+            created_ms=round(self._clock() * 1000),
+            size=0,
+            breakpoints=0,
+            digests=(),
+            running=None,
+        )
+        record = await self._measured(record, Transcript(opening, b"", (), parameters.ttl))
+        await self._sessions.create(record)
+        return record
+
+    async def get(self, session: str, owner: str) -> SessionRecord:
+        """The session, if it is `owner`'s. Raises `UnknownSession`."""
+        record = await self._sessions.get(session) if keys.is_session_id(session) else None
+        if record is None or record.owner != owner:
+            raise UnknownSession(session)
+        return record
+
+    async def turns_of(self, record: SessionRecord) -> list[TurnView]:
+        """Every turn of the session, in order."""
+        return [_view(fields) for fields in await self._turns.of_session(record.id)]
+
+    async def fork(self, record: SessionRecord, after_turn: int) -> SessionRecord:
+        """A new session that shares the prefix up to and including turn `after_turn` (0: only the context).
+
+        Raises `NoSuchTurn` when that turn added nothing to the transcript, and `ContextGone`.
+        """
+        transcript = await self._prefixes.of(record)
+        turns = (await self._turns.of_session(record.id))[:after_turn]
+        if len(turns) < after_turn or any(turn["state"] == TurnState.RUNNING for turn in turns):
+            raise NoSuchTurn(after_turn)
+        complete = max((int(turn.get("complete", 0)) for turn in turns), default=0)
+        ends = transcript.ends[:complete]
+        shared = replace(transcript, turns=transcript.turns[: ends[-1].size] if ends else b"", ends=ends)
+        forked = replace(
+            record,
+            id=keys.new_session_id(),
+            created_ms=round(self._clock() * 1000),
+            digests=record.digests[:complete],
+            running=None,
+        )
+        forked = await self._measured(forked, shared)
+        await self._sessions.create(forked, shared.turns, [end.as_list() for end in ends])
+        await self._turns.copy(forked.id, turns)
+        return forked
+
+    async def erase(self, record: SessionRecord) -> None:
+        """Erase the session with its transcript, turns and journals."""
+        await self._sessions.erase(record.id)
+
+    async def _measured(self, record: SessionRecord, transcript: Transcript) -> SessionRecord:
+        """`record` with its current prefix's digest, size and breakpoints."""
+        prefix = transcript.prefix()
+        digest = await asyncio.to_thread(lambda: prefix.digest)
+        return replace(record, size=prefix.size, breakpoints=prefix.breakpoints, digests=(*record.digests, digest))
+
+
+def _view(fields: dict[str, str]) -> TurnView:
+    blocks = json.loads(fields.get("answer", "[]"))
+    return TurnView(
+        turn=fields["turn"],
+        number=int(fields["number"]),
+        state=TurnState(fields["state"]),
+        question=fields["question"],
+        answer=visible_text(blocks),
+        thinking=thinking_text(blocks),
+        verdict=json.loads(fields["verdict"]) if "verdict" in fields else None,
+        problem=json.loads(fields["problem"]) if "problem" in fields else None,
+        asked_ms=int(fields["asked_ms"]),
+    )

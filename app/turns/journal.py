@@ -1,0 +1,223 @@
+"""Journals in memory: one writer and one reader per process between Redis and all its clients.
+
+The writer drains every turn's pending events into one round trip at a time; what queues meanwhile goes with the next. An
+event is published to the clients of this process only after Redis has it. Turns that another process produces are read
+by one task for all of them. A client is an index into its turn's frames, so a slow one costs nothing and holds up nobody.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from app.store.connection import StoreUnavailable
+from app.store.turns import Entry, EventId, Turns
+
+log = logging.getLogger("headstart.journal")
+
+FOLLOW_BLOCK_MS = 200
+RETRY_S = 0.25
+
+
+class JournalGone(LookupError):
+    """The turn is known, but its journal has expired or was erased."""
+
+
+class Feed:
+    """A turn's events in this process: frames in order, and whether more can come.
+
+    `cut` means that this process will not learn the rest: clients have to come back.
+    """
+
+    def __init__(self, session: str, turn: str) -> None:
+        self.session = session
+        self.turn = turn
+        self.ids: list[int] = []
+        self.frames: list[bytes] = []
+        self.ended = False
+        self.cut = False
+        self.clients = 0
+        self._changed: asyncio.Event = asyncio.Event()
+
+    @property
+    def last(self) -> int:
+        """The last event's id, 0 before the first."""
+        return self.ids[-1] if self.ids else 0
+
+    def publish(self, entries: list[Entry]) -> None:
+        """Give clients what Redis has."""
+        for entry in entries:
+            if int(entry.id) > self.last:
+                self.ids.append(int(entry.id))
+                self.frames.append(entry.frame)
+                self.ended = self.ended or entry.last
+        self._wake()
+
+    def abandon(self) -> None:
+        """Tell clients that nothing more will come from here."""
+        self.cut = True
+        self._wake()
+
+    async def frames_after(self, after: int) -> AsyncIterator[bytes]:
+        """The frames after event `after`, as they come, several at once when they are there; until the end."""
+        index = next((place for place, number in enumerate(self.ids) if number > after), len(self.ids))
+        while True:
+            changed = self._changed
+            if index < len(self.frames):
+                chunk, index = b"".join(self.frames[index:]), len(self.frames)
+                yield chunk
+            elif self.ended or self.cut:
+                return
+            else:
+                await changed.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+@dataclass(slots=True)
+class Barrier:
+    """A place in the writer's queue: `passed` is set when everything before it is written or refused."""
+
+    passed: asyncio.Event
+
+
+class Journal:
+    """The journals that this process writes, and those that its clients read."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._feeds: dict[str, Feed] = {}
+        self._produced: set[str] = set()
+        self._pending: list[tuple[Feed, Entry] | Barrier] = []
+        self._work = asyncio.Event()
+        self._followed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to write and to follow."""
+        self._tasks = [asyncio.create_task(self._write(), name="journal writer")]
+        self._tasks.append(asyncio.create_task(self._follow(), name="journal reader"))
+
+    async def close(self) -> None:
+        """Stop. What is still pending is not written."""
+        for feed in self._feeds.values():
+            feed.abandon()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def open(self, session: str, turn: str, first: Entry) -> Feed:
+        """The feed of a turn that this process produces, whose `first` event Redis has."""
+        feed = self._feeds[turn] = Feed(session, turn)
+        self._produced.add(turn)
+        feed.publish([first])
+        return feed
+
+    def put(self, feed: Feed, entry: Entry) -> None:
+        """Have `entry` written, and then published."""
+        self._pending.append((feed, entry))
+        self._work.set()
+
+    async def flush(self) -> None:
+        """Wait until all that was put before is written or refused."""
+        barrier = Barrier(asyncio.Event())
+        self._pending.append(barrier)
+        self._work.set()
+        await barrier.passed.wait()
+
+    def end(self, feed: Feed, last: Entry | None) -> None:
+        """Nothing more is produced here: `last` is the end that Redis has, None when it was refused."""
+        self._produced.discard(feed.turn)
+        if last is not None:
+            feed.publish([last])
+        else:
+            feed.abandon()
+        self._forget_unread(feed)
+
+    def abandon(self, turn: str) -> None:
+        """The producer of `turn` is gone: if it has not ended, its clients have to look for its end elsewhere."""
+        if turn in self._produced:
+            self.end(self._feeds[turn], None)
+
+    async def tail(self, session: str, turn: str, after: int) -> AsyncIterator[bytes]:
+        """The frames of `turn` after event `after`, until its end. Raises `JournalGone`, before the first frame."""
+        feed = self._feeds.get(turn) or await self._open_remote(session, turn)
+        feed.clients += 1
+        return self._frames(feed, after)
+
+    async def _frames(self, feed: Feed, after: int) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in feed.frames_after(after):
+                yield chunk
+        finally:
+            feed.clients -= 1
+            self._forget_unread(feed)
+
+    def _forget_unread(self, feed: Feed) -> None:
+        if feed.clients == 0 and feed.turn not in self._produced and self._feeds.get(feed.turn) is feed:
+            del self._feeds[feed.turn]
+
+    async def _open_remote(self, session: str, turn: str) -> Feed:
+        feed = Feed(session, turn)
+        feed.publish(await self._turns.read(session, turn, 0))
+        if not feed.ids:
+            raise JournalGone(turn)
+        feed = self._feeds.setdefault(turn, feed)
+        self._followed.set()
+        return feed
+
+    async def _write(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            batch, self._pending = self._pending, []
+            entries = [item for item in batch if not isinstance(item, Barrier)]
+            written = await self._write_through(entries) if entries else []
+            refused = [feed for (feed, _), accepted in zip(entries, written, strict=True) if not accepted]
+            published: dict[str, tuple[Feed, list[Entry]]] = {}
+            for (feed, entry), accepted in zip(entries, written, strict=True):
+                if accepted:
+                    published.setdefault(feed.turn, (feed, []))[1].append(entry)
+            for feed, accepted_entries in published.values():
+                feed.publish(accepted_entries)
+            for feed in refused:
+                feed.abandon()
+            for item in batch:
+                if isinstance(item, Barrier):
+                    item.passed.set()
+
+    async def _write_through(self, entries: list[tuple[Feed, Entry]]) -> list[bool]:
+        """Write until Redis has answered: while it is away, events wait here and clients see a pause."""
+        while True:
+            try:
+                return await self._turns.write([(feed.session, feed.turn, entry) for feed, entry in entries])
+            except StoreUnavailable:
+                log.warning("Redis is away: %d events wait to be written", len(entries))
+                await asyncio.sleep(RETRY_S)
+
+    async def _follow(self) -> None:
+        while True:
+            await self._followed.wait()
+            remote = [feed for turn, feed in self._feeds.items() if turn not in self._produced and not feed.ended]
+            if not remote:
+                self._followed.clear()
+                continue
+            with suppress(StoreUnavailable):
+                await self._follow_once(remote)
+                continue
+            await asyncio.sleep(RETRY_S)
+
+    async def _follow_once(self, remote: list[Feed]) -> None:
+        positions = {(feed.session, feed.turn): feed.last for feed in remote}
+        news = await self._turns.follow(positions, FOLLOW_BLOCK_MS)
+        for turn, entries in news.items():
+            if feed := self._feeds.get(turn):
+                feed.publish(entries)
+
+
+def first_entry(frame: bytes) -> Entry:
+    """The event that a turn is accepted with."""
+    return Entry(EventId(0, 1), frame)
