@@ -1,0 +1,154 @@
+"""The contexts that people can ask: added, listed, found by id or name, let go of."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from app.contexts.sample import SAMPLE_NAME, sample_context
+from app.models import Model, find_model
+from app.prompt.context import Context, Parameters
+from app.prompt.lint import lint_context
+from app.prompt.parameters import check_parameters
+from app.prompt.render import render_fragments
+from app.store.contexts import PUBLIC, Contexts, StoredFragments
+
+MAX_REQUEST_BYTES = 32_000_000
+# Bytes of English or code per token, at the most: what is over the window even so is over it.
+MOST_BYTES_PER_TOKEN = 4.0
+MAX_CONTEXTS_PER_OWNER = 100
+
+
+class UnknownContext(LookupError):
+    """There is no such context, or it is not the asker's: to them, it does not exist."""
+
+
+class ContextTooLarge(ValueError):
+    """A context that no request could hold. The message says both numbers."""
+
+
+class TooManyContexts(ValueError):
+    """The owner has as many contexts as one may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextView:
+    """A stored context as it is shown to one owner. `bytes` are those of its texts, `tokens` as the upstream counted."""
+
+    id: str
+    name: str
+    public: bool
+    parameters: Parameters
+    bytes: int
+    tokens: int | None
+    instructions: str | None
+    titles: tuple[tuple[str, int], ...]
+    created_ms: int
+    warnings: tuple[dict[str, str], ...]
+
+
+class Library:
+    """The contexts of all owners."""
+
+    def __init__(self, contexts: Contexts, *, limited: bool = True, clock: Callable[[], float] = time.time) -> None:
+        self._contexts = contexts
+        self._limited = limited
+        self._clock = clock
+
+    async def add(self, owner: str, name: str, context: Context) -> ContextView:
+        """Store `context` as `owner`'s, under `name`; a context that had the name before is let go of.
+
+        Raises `InvalidContext`, `ContextTooLarge` and `TooManyContexts`.
+        """
+        model = find_model(context.parameters.model)
+        check_parameters(context.parameters, model)
+        rendered = await asyncio.to_thread(render_fragments, context)
+        check_size(len(rendered.system) + len(rendered.documents), context.parameters, model)
+        named = await self._contexts.names(owner)
+        full = len(named) >= MAX_CONTEXTS_PER_OWNER and name not in named
+        if self._limited and full and owner != PUBLIC:
+            raise TooManyContexts(f"you have {len(named)} contexts; delete one before you add another")
+        about = await asyncio.to_thread(self._describe, context)
+        fragments = StoredFragments(rendered.system, rendered.documents, rendered.blocks)
+        identity = await asyncio.to_thread(lambda: context.id)
+        before = await self._contexts.put(identity, owner, name, about, fragments)
+        if before is not None and before not in (await self._contexts.names(owner)).values():
+            await self._contexts.release(before, owner)
+        return await self.get(identity, owner)
+
+    async def add_sample_once(self, model: str) -> None:
+        """Add the sample context for everyone, the first time this store is used; who removes it is not given it again."""
+        if await self._contexts.claim_sample():
+            await self.add(PUBLIC, SAMPLE_NAME, await asyncio.to_thread(sample_context, model))
+
+    async def all(self, owner: str) -> list[ContextView]:
+        """What `owner` can ask: everyone's contexts and their own, by name."""
+        views = [await self._view(name, context, whose) for whose, name, context in await self._reachable(owner)]
+        return sorted((view for view in views if view is not None), key=lambda view: (not view.public, view.name))
+
+    async def get(self, reference: str, owner: str) -> ContextView:
+        """The context that `reference`, an id or a name, means to `owner`. Raises `UnknownContext`."""
+        # An owner's own name wins over the same name of a public context.
+        for whose, name, context in await self._reachable(owner):
+            if reference in (context, name):
+                view = await self._view(name, context, whose)
+                if view is not None:
+                    return view
+        raise UnknownContext(reference)
+
+    async def remove(self, reference: str, owner: str) -> None:
+        """Take a context from `owner`. Raises `UnknownContext`, also for a public context that is not theirs to take."""
+        for name, context in (await self._contexts.names(owner)).items():
+            if reference in (context, name):
+                await self._contexts.remove(context, owner)
+                return
+        raise UnknownContext(reference)
+
+    async def _reachable(self, owner: str) -> list[tuple[str, str, str]]:
+        return [
+            (whose, name, context)
+            for whose in dict.fromkeys((owner, PUBLIC))
+            for name, context in (await self._contexts.names(whose)).items()
+        ]
+
+    async def _view(self, name: str, context: str, whose: str) -> ContextView | None:
+        about = await self._contexts.about(context)
+        if about is None:
+            return None
+        return ContextView(
+            id=context,
+            name=name,
+            public=whose == PUBLIC,
+            parameters=Parameters(**about["parameters"]),
+            bytes=about["bytes"],
+            tokens=about["tokens"],
+            instructions=about["instructions"],
+            titles=tuple((title, size) for title, size in about["titles"]),
+            created_ms=about["created_ms"],
+            warnings=tuple(about["warnings"]),
+        )
+
+    def _describe(self, context: Context) -> dict[str, Any]:
+        return {
+            "parameters": asdict(context.parameters),
+            "bytes": context.size,
+            "instructions": context.instructions,
+            "titles": [(document.title, len(document.text.encode())) for document in context.documents],
+            "created_ms": round(self._clock() * 1000),
+            "warnings": [asdict(warning) for warning in lint_context(context)],
+        }
+
+
+def check_size(size: int, parameters: Parameters, model: Model) -> None:
+    """Raise `ContextTooLarge` when `size` bytes of prompt are more than a request holds or `model` can read."""
+    if size > MAX_REQUEST_BYTES:
+        raise ContextTooLarge(
+            f"the context takes {size:,} bytes of a request; the Messages API takes {MAX_REQUEST_BYTES:,}"
+        )
+    tokens = round(size / MOST_BYTES_PER_TOKEN)
+    if model.context_window is not None and tokens + parameters.max_tokens > model.context_window:
+        raise ContextTooLarge(
+            f"the context is about {tokens:,} tokens, and an answer may take {parameters.max_tokens:,}; "
+            f"{model.id} reads {model.context_window:,}"
+        )
