@@ -1,0 +1,283 @@
+"""The command line: `headstart serve | sandbox | contexts | doctor`. Its --help is its manual."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.contexts.drafts import Draft, InvalidDraft
+from app.contexts.library import ContextTooLarge, ContextView, Library, UnknownContext
+from app.contexts.sources import collect
+from app.processes import CannotStart, EmbeddedRedis
+from app.prompt.lint import lint_context
+from app.settings import Settings
+from app.store.connection import Store, StoreUnavailable
+from app.store.contexts import PUBLIC, Contexts
+
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
+
+
+class Refused(Exception):
+    """A command that cannot be carried out; the message says why and what to do."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; exit status 1 with one line on stderr when it cannot be carried out."""
+    parsed = _parser().parse_args(arguments)
+    # Whatever ends us, children are ended on the way out.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        parsed.run(parsed)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (Refused, CannotStart, StoreUnavailable, InvalidDraft, ContextTooLarge) as error:
+        print(f"headstart: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="headstart",
+        description="Start the answer before the question is finished: a chat over a large context, at cached speed.",
+        epilog="Settings come from the environment or from .env; the README lists them.",
+    )
+    parser.add_argument("--version", action="version", version=f"headstart {version('headstart')}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_serve(commands)
+    _add_sandbox(commands)
+    _add_contexts(commands)
+    _add_doctor(commands)
+    return parser
+
+
+Commands = argparse._SubParsersAction  # the only name argparse has for what add_subparsers returns
+
+
+def _add_serve(commands: "Commands[argparse.ArgumentParser]") -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="start the server",
+        description="Start the server, and with it what is not configured: the sandbox when there is neither "
+        "ANTHROPIC_API_KEY nor ANTHROPIC_BASE_URL, an embedded Redis when there is no HEADSTART_REDIS_URL.",
+        epilog="Ctrl-C stops everything that was started.",
+    )
+    serve.add_argument("--host", help="the address to listen on (HEADSTART_HOST, 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="the port, 0 for a free one (HEADSTART_PORT, 8000)")
+    serve.set_defaults(run=_serve)
+
+
+def _add_sandbox(commands: "Commands[argparse.ArgumentParser]") -> None:
+    sandbox = commands.add_parser(
+        "sandbox",
+        help="start the offline Messages API on its own",
+        description="Start the sandbox: an offline Messages API with the real rules of prompt caching, calibrated "
+        "times, and answers quoted from the documents it is given. Any key is accepted.",
+        epilog="Point the SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:9000 ANTHROPIC_API_KEY=any",
+    )
+    sandbox.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+    sandbox.add_argument("--port", type=int, default=9000, help="the port, 0 for a free one (default: %(default)s)")
+    sandbox.add_argument(
+        "--profile", default="cookbook", help="where the times come from: cookbook or instant (default: %(default)s)"
+    )
+    sandbox.add_argument(
+        "--speed", type=float, default=1.0, help="how many times faster than real time it answers (default: 1)"
+    )
+    sandbox.add_argument("--seed", type=int, default=0, help="another seed gives other ids (default: %(default)s)")
+    sandbox.add_argument(
+        "--control", action="store_true", help="serve the control API: turn the clock, order faults, read the log"
+    )
+    sandbox.add_argument("--fd", type=int, help="serve on this inherited, listening socket instead of host and port")
+    sandbox.add_argument("--watch-stdin", action="store_true", help="end when standard input ends")
+    sandbox.add_argument("--quiet", action="store_true", help="do not print the address")
+    sandbox.set_defaults(run=_sandbox)
+
+
+def _add_contexts(commands: "Commands[argparse.ArgumentParser]") -> None:
+    contexts = commands.add_parser(
+        "contexts",
+        help="add, list, show or remove what can be asked about",
+        description="Manage the contexts that everyone who reaches the server can ask about.",
+    )
+    actions = contexts.add_subparsers(title="actions", metavar="ACTION", required=True)
+    add = actions.add_parser(
+        "add",
+        help="make a context of files and folders",
+        description="Make a context of files and folders: text files, sorted, as .gitignore allows. What is binary or "
+        "empty is left out and named. A context that had the name before is replaced.",
+    )
+    add.add_argument("name", metavar="NAME", help="what people will call it")
+    add.add_argument("paths", metavar="PATH", type=Path, nargs="+", help="a file or folder")
+    add.add_argument("--instructions", metavar="TEXT", help="what the model is told before the documents")
+    add.add_argument("--model", help="the model to ask (HEADSTART_MODEL)")
+    add.add_argument("--max-tokens", type=int, help="the longest answer, in tokens (4096)")
+    add.add_argument(
+        "--thinking", choices=("adaptive", "disabled", "between_tools"), help="how it thinks (the model's default)"
+    )
+    add.add_argument("--effort", choices=EFFORTS, help="how hard it tries (the model's default)")
+    add.add_argument("--ttl", choices=("5m", "1h"), default="5m", help="how long the cache is kept (%(default)s)")
+    add.set_defaults(run=lambda parsed: _with_library(lambda library: _add_context(library, parsed)))
+    listing = actions.add_parser("list", help="list the contexts", description="List the contexts.")
+    listing.set_defaults(run=lambda _: _with_library(_list_contexts))
+    show = actions.add_parser("show", help="show one context", description="Show one context and its documents.")
+    show.add_argument("name", metavar="NAME", help="its name or id")
+    show.set_defaults(run=lambda parsed: _with_library(lambda library: _show_context(library, parsed.name)))
+    remove = actions.add_parser(
+        "rm", help="remove a context", description="Remove a context. Sessions over it can no longer ask."
+    )
+    remove.add_argument("name", metavar="NAME", help="its name or id")
+    remove.set_defaults(run=lambda parsed: _with_library(lambda library: _remove_context(library, parsed.name)))
+
+
+def _add_doctor(commands: "Commands[argparse.ArgumentParser]") -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="check the settings, Redis, the upstream and the contexts",
+        description="Check what the server would find: settings, Redis, the upstream and its key (at no cost), and "
+        "contexts that look as if they will miss the cache. Exit status 1 when something is wrong.",
+    )
+    doctor.set_defaults(run=_doctor)
+
+
+def _settings(**given: Any) -> Settings:
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)
+        )
+        raise Refused(f"a setting is not valid: {wrong}") from None
+
+
+def _serve(parsed: argparse.Namespace) -> None:
+    from app.serving import serve
+
+    serve(_settings(host=parsed.host, port=parsed.port))
+
+
+def _sandbox(parsed: argparse.Namespace) -> None:
+    from app.sandbox.options import Options
+    from app.sandbox.serve import serve
+
+    try:
+        options = Options(profile=parsed.profile, speed=parsed.speed, seed=parsed.seed, control=parsed.control)
+    except ValueError as error:
+        raise Refused(str(error)) from None
+    said: Callable[[str], None] | None = None if parsed.quiet else _say_sandbox
+    try:
+        serve(options, host=parsed.host, port=parsed.port, fd=parsed.fd, watch_stdin=parsed.watch_stdin, ready=said)
+    except OSError as error:
+        raise Refused(
+            f"cannot listen on {parsed.host}:{parsed.port}: {error.strerror}; choose another --port"
+        ) from None
+
+
+def _say_sandbox(url: str) -> None:
+    print(f"The sandbox answers at {url}\nANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=any", flush=True)
+
+
+@contextmanager
+def _redis_url(settings: Settings) -> Iterator[str]:
+    with ExitStack() as stack:
+        yield settings.redis_url or stack.enter_context(EmbeddedRedis(settings.data_dir)).url
+
+
+def _with_library(action: Callable[[Library], Awaitable[None]]) -> None:
+    async def act(url: str) -> None:
+        store = Store(url)
+        try:
+            await action(Library(Contexts(store)))
+        finally:
+            await store.close()
+
+    logging.basicConfig(level="WARNING", format="%(message)s")
+    with _redis_url(_settings()) as url:
+        asyncio.run(act(url))
+
+
+async def _add_context(library: Library, parsed: argparse.Namespace) -> None:
+    try:
+        collected = collect(parsed.paths)
+    except FileNotFoundError as error:
+        raise Refused(f"there is no {error}") from None
+    for skipped in collected.skipped:
+        print(f"left out: {skipped.title} ({skipped.reason})")
+    if not collected.documents:
+        raise Refused("no text file was found there, so there is nothing to ask about")
+    draft = Draft(
+        documents=[(document.title, document.text) for document in collected.documents],
+        model=parsed.model or _settings().model,
+        instructions=parsed.instructions,
+        max_tokens=parsed.max_tokens,
+        thinking=parsed.thinking,
+        effort=parsed.effort,
+        ttl=parsed.ttl,
+    )
+    context = draft.context()
+    view = await library.add(PUBLIC, parsed.name, context)
+    for warning in lint_context(context):
+        print(f"warning: {warning.place} {warning.what}. {warning.why}")
+    print(f"added {_line(view)}")
+
+
+async def _list_contexts(library: Library) -> None:
+    for view in await library.all(PUBLIC):
+        print(_line(view))
+
+
+async def _show_context(library: Library, name: str) -> None:
+    view = await _found(library, name)
+    print(_line(view))
+    parameters = view.parameters
+    print(f"max_tokens {parameters.max_tokens}, thinking {parameters.thinking or 'default'}, ", end="")
+    print(f"effort {parameters.effort or 'default'}, ttl {parameters.ttl}")
+    print(f"instructions: {view.instructions or 'none'}")
+    for warning in view.warnings:
+        print(f"warning: {warning['place']} {warning['what']}")
+    for title, size in view.titles:
+        print(f"{size:>12,}  {title}")
+
+
+async def _remove_context(library: Library, name: str) -> None:
+    view = await _found(library, name)
+    await library.remove(view.name, PUBLIC)
+    print(f"removed {view.name}")
+
+
+async def _found(library: Library, name: str) -> ContextView:
+    try:
+        return await library.get(name, PUBLIC)
+    except UnknownContext:
+        known = ", ".join(view.name for view in await library.all(PUBLIC)) or "none"
+        raise Refused(f"there is no context “{name}”; there are: {known}") from None
+
+
+def _line(view: ContextView) -> str:
+    tokens = f", {view.tokens:,} tokens" if view.tokens is not None else ""
+    return (
+        f"{view.name}  {view.parameters.model}  {len(view.titles)} documents, {view.bytes:,} bytes{tokens}  {view.id}"
+    )
+
+
+def _doctor(_: argparse.Namespace) -> None:
+    from app.doctor import examine
+
+    settings = _settings()
+    logging.basicConfig(level="ERROR", format="%(message)s")
+    with _redis_url(settings) as url:
+        findings = asyncio.run(examine(settings, url))
+    for finding in findings:
+        print(f"{'ok ' if finding.good else '!! '} {finding.said}")
+    if not all(finding.good for finding in findings):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

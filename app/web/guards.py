@@ -1,0 +1,90 @@
+"""Around every answer: a bound on what a request may bring, and headers that keep a page from doing harm."""
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.web.problems import MEDIA_TYPE, Problem
+
+MAX_CONTEXT_BYTES = 64_000_000
+MAX_BODY_BYTES = 2_000_000
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "font-src 'self'",
+        "manifest-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+class BodyTooLarge(Exception):
+    """A body that grew beyond its bound while it came in."""
+
+
+class BodyLimitMiddleware:
+    """Refuses bodies over the bound of their route, before reading them where the length is said."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = MAX_CONTEXT_BYTES if scope["path"] == "/api/contexts" else MAX_BODY_BYTES
+        length = Headers(scope=scope).get("content-length", "")
+        if length.isdigit() and int(length) > limit:
+            await _too_large(int(length), limit)(scope, receive, send)
+            return
+        received, started = 0, False
+
+        async def receive_bounded() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise BodyTooLarge
+            return message
+
+        async def send_noticed(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive_bounded, send_noticed)
+        except BodyTooLarge:
+            if not started:
+                await _too_large(received, limit)(scope, receive, send)
+
+
+class HeadersMiddleware:
+    """Security headers on every answer; pages and assets are asked for again each time, so no old module lingers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["content-security-policy"] = CONTENT_SECURITY_POLICY
+                headers["x-content-type-options"] = "nosniff"
+                headers["referrer-policy"] = "same-origin"
+                headers.setdefault("cache-control", "no-cache" if scope["path"].startswith("/static/") else "no-store")
+            await send(message)
+
+        await self._app(scope, receive, send_guarded if scope["type"] == "http" else send)
+
+
+def _too_large(size: int, limit: int) -> ASGIApp:
+    detail = f"The body has {size:,} bytes or more; at most {limit:,} are taken here."
+    return JSONResponse(Problem(413, "body_too_large", "Too large", detail).body, 413, media_type=MEDIA_TYPE)

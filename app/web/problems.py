@@ -1,0 +1,132 @@
+"""Problem details (RFC 9457) for everything that can be wrong with a request."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.contexts.drafts import InvalidDraft
+from app.contexts.library import ContextTooLarge, TooManyContexts, UnknownContext
+from app.turns.asking import RequestTooLarge, TurnRunning, UnknownTurn
+from app.turns.conversations import InvalidModel, NoSuchTurn, UnknownSession
+from app.turns.journal import JournalGone
+from app.turns.problems import internal_error, problem
+from app.warm.prefixes import ContextGone
+from app.web.templates import templates
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(Exception):
+    """An answer that is a problem. `more` are further members, such as the `errors` of a 422."""
+
+    def __init__(
+        self, status: int, code: str, title: str, detail: str, *, retryable: bool = False, **more: Any
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.body = problem(title, status, code, detail, retryable=retryable) | more
+
+
+def invalid(field: str, message: str) -> Problem:
+    """422 for one `field`."""
+    return invalid_fields([{"field": field, "message": message}])
+
+
+def invalid_fields(errors: list[dict[str, str]]) -> Problem:
+    """422 for each of `errors`, which name a field and say what is wrong with it."""
+    said = "; ".join(
+        f"{error['field']}: {error['message']}" if error["field"] else error["message"] for error in errors
+    )
+    return Problem(422, "invalid_request", "The request is not valid", f"{said}.", errors=errors)
+
+
+def _missing(what: str) -> Callable[[Any], Problem]:
+    name = f"No such {what}"
+    return lambda _: Problem(404, f"{what}_not_found", name, f"There is no such {what}, or it is not yours.")
+
+
+def _too_large(code: str) -> Callable[[Any], Problem]:
+    return lambda error: Problem(413, code, "Too large", _sentence(str(error)))
+
+
+# The rooms' exceptions, each as the problem that it is to whoever asked.
+PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
+    Problem: lambda error: error,
+    UnknownContext: _missing("context"),
+    UnknownSession: _missing("session"),
+    UnknownTurn: _missing("turn"),
+    NoSuchTurn: lambda _: invalid("after_turn", "the session has no ended turn of that number"),
+    JournalGone: lambda _: Problem(
+        404,
+        "journal_gone",
+        "No longer kept",
+        "The turn's events are no longer kept; its result is part of the session.",
+    ),
+    ContextGone: lambda _: Problem(
+        404, "context_gone", "The context is gone", "The context of this session was deleted; start one over another."
+    ),
+    InvalidDraft: lambda error: invalid(error.field, str(error)),
+    InvalidModel: lambda error: invalid("model", str(error)),
+    ContextTooLarge: _too_large("context_too_large"),
+    RequestTooLarge: _too_large("session_too_large"),
+    TooManyContexts: lambda error: Problem(429, "too_many_contexts", "Too many contexts", _sentence(str(error))),
+    TurnRunning: lambda error: Problem(
+        409,
+        "turn_running",
+        "A turn is running",
+        "The session answers another question; wait for it, or stop it.",
+        retryable=True,
+        turn=error.turn,
+    ),
+}
+
+
+def respond(request: Request, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    """A problem as JSON, or as a page for someone who asked for one."""
+    wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+    if wants_page:
+        shown = {"upstream": None, "problem": body}
+        return templates.TemplateResponse(request, "error.html", shown, status_code=body["status"])
+    return JSONResponse(body, body["status"], dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+async def answer_known(request: Request, error: Exception) -> Response:
+    """Exception handler for every type in `PROBLEMS`."""
+    return respond(request, PROBLEMS[type(error)](error).body)
+
+
+async def answer_bug(request: Request, _: Exception) -> Response:
+    """Exception handler for everything else, which the server logs."""
+    return respond(request, internal_error())
+
+
+async def answer_invalid(request: Request, error: Exception) -> Response:
+    """Exception handler for bodies and parameters that FastAPI refused."""
+    assert isinstance(error, RequestValidationError)
+    return respond(request, invalid_fields([_field_error(dict(one)) for one in error.errors()]).body)
+
+
+async def answer_http(request: Request, error: Exception) -> Response:
+    """Exception handler for what the router refuses: unknown paths, wrong methods."""
+    assert isinstance(error, HTTPException)
+    codes = {404: "not_found", 405: "method_not_allowed"}
+    found = Problem(error.status_code, codes.get(error.status_code, "http_error"), error.detail, f"{error.detail}.")
+    return respond(request, found.body, error.headers)
+
+
+def _field_error(error: dict[str, Any]) -> dict[str, str]:
+    place = [str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")]
+    if error["type"] == "json_invalid":
+        return {"field": "", "message": f"the body is not JSON ({error.get('ctx', {}).get('error', 'cannot be read')})"}
+    if error["type"] == "extra_forbidden":
+        return {"field": ".".join(place), "message": "unknown field"}
+    return {"field": ".".join(place), "message": str(error["msg"])}
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

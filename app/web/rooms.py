@@ -1,0 +1,54 @@
+"""What the routes work with: the rooms behind them, made once in `app.main` and found through the request."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from app.contexts.library import Library
+from app.ledger.book import Ledger
+from app.turns.asking import Asking
+from app.turns.conversations import Conversations
+from app.warm.coordinator import Coordinator
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What is said about the upstream, in one line: `kind` is "sandbox", "claude" or "custom"."""
+
+    kind: str
+    label: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The rooms, and what the routes must know of the settings. `check_store` raises when Redis is away."""
+
+    library: Library
+    conversations: Conversations
+    asking: Asking
+    coordinator: Coordinator
+    ledger: Ledger
+    notice: Notice
+    default_model: str
+    max_question_chars: int
+    check_store: Callable[[], Awaitable[None]]
+    version: str
+
+
+def rooms(request: Request) -> Rooms:
+    found: Any = request.app.state.rooms
+    assert isinstance(found, Rooms)
+    return found
+
+
+def owner(request: Request) -> str:
+    """Who asks: set by `OwnerMiddleware` for every route that belongs to someone."""
+    found: Any = request.scope["headstart.owner"]
+    return str(found)
+
+
+InRooms = Annotated[Rooms, Depends(rooms)]
+Asker = Annotated[str, Depends(owner)]

@@ -1,0 +1,86 @@
+"""/api/sessions: conversations, warming them, asking them."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from app.turns.conversations import Session
+from app.warm.state import warm_json
+from app.web.problems import invalid
+from app.web.rooms import Asker, InRooms, Rooms
+from app.web.schemas import AskBody, ForkBody, SessionBody, WarmBody, session_json, turn_json
+from app.web.streams import EventStream, event_stream
+
+router = APIRouter(prefix="/api/sessions", tags=["sessions"])
+
+
+@router.post("", status_code=201)
+async def create_session(body: SessionBody, rooms: InRooms, asker: Asker) -> dict[str, Any]:
+    """Begin a conversation over a context. Spends nothing."""
+    context = await rooms.library.get(body.context, asker)
+    session = await rooms.conversations.create(
+        asker,
+        context.id,
+        context.name,
+        context.parameters,
+        model=body.model,
+        isolated=body.isolation == "session",
+    )
+    return await _shown(rooms, session)
+
+
+@router.get("/{session}")
+async def show_session(session: str, rooms: InRooms, asker: Asker) -> dict[str, Any]:
+    """A conversation with all its turns."""
+    found = await rooms.conversations.get(session, asker)
+    turns = await rooms.conversations.turns_of(found)
+    return await _shown(rooms, found) | {"turns": [turn_json(turn) for turn in turns]}
+
+
+@router.delete("/{session}", status_code=204)
+async def erase_session(session: str, rooms: InRooms, asker: Asker) -> Response:
+    """Erase a conversation: its transcript, its turns and their journals."""
+    found = await rooms.conversations.get(session, asker)
+    if found.running is not None:
+        await rooms.asking.stop(found.running, asker)
+    await rooms.conversations.erase(found)
+    return Response(status_code=204)
+
+
+@router.post("/{session}/warm", status_code=202)
+async def warm_session(session: str, rooms: InRooms, asker: Asker, body: WarmBody | None = None) -> dict[str, Any]:
+    """Have the cache written that the next question will need. Answers at once, with `wait` when that has ended."""
+    found = await rooms.conversations.get(session, asker)
+    record = await rooms.coordinator.warm(found, wait=body.wait if body else False)
+    return {"warm": warm_json(record, found.id)}
+
+
+@router.post("/{session}/ask", response_class=EventStream)
+async def ask_session(session: str, body: AskBody, rooms: InRooms, asker: Asker) -> Response:
+    """Ask a question. The answer is an event stream: `turn`, the Messages API's own events, and a `verdict`."""
+    question = _checked(body.question, rooms.max_question_chars)
+    found = await rooms.conversations.get(session, asker)
+    turn = await rooms.asking.ask(found, question)
+    return event_stream(await rooms.asking.tail(turn, asker, 0), turn)
+
+
+@router.post("/{session}/fork", status_code=201)
+async def fork_session(session: str, body: ForkBody, rooms: InRooms, asker: Asker) -> dict[str, Any]:
+    """A new conversation that shares this one's prefix up to a turn, and so its warm cache."""
+    found = await rooms.conversations.get(session, asker)
+    return await _shown(rooms, await rooms.conversations.fork(found, body.after_turn))
+
+
+async def _shown(rooms: Rooms, session: Session) -> dict[str, Any]:
+    record = await rooms.coordinator.state(session)
+    return session_json(session, warm_json(record, session.id), record.tokens)
+
+
+def _checked(question: str, most: int) -> str:
+    if not question.strip():
+        raise invalid("question", "the question is empty")
+    if len(question) > most:
+        raise invalid("question", f"the question has {len(question):,} characters; at most {most:,} are taken")
+    if "\0" in question:
+        raise invalid("question", f"the question has a NUL character at character {question.index(chr(0))}")
+    return question
