@@ -80,7 +80,7 @@ class Engine:
         rules.check_create(body, model)
         rules.check_thinking_blocks(body, prompt)
         rules.check_size(prompt)
-        plan = self.cache.look(hashlib.sha256(key.encode()).digest(), prompt, now)
+        plan = self.cache.look(hashlib.blake2b(key.encode(), digest_size=blocks.DIGEST_BYTES).digest(), prompt, now)
         profile = self.options.pace
         reading = profile.reading_s(plan.usage.read, prompt.total - plan.usage.read) / self.options.speed
         return Exchange(body, prompt, plan, self.ids.new("msg"), now + reading)
