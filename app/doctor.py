@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from app.contexts.library import Library
 from app.models import MODELS
 from app.processes import CannotStart, redis_server
-from app.serving import notice_of
 from app.settings import Settings
 from app.store.connection import Store, StoreUnavailable
 from app.store.contexts import PUBLIC, Contexts
@@ -42,18 +41,18 @@ def _model(settings: Settings) -> Finding:
 
 
 async def _upstream(settings: Settings) -> Finding:
-    notice = notice_of(settings)
+    label = settings.notice["label"]
     if settings.uses_sandbox:
-        return Finding(True, f"upstream: {notice.label}, started by serve. {notice.hint}")
+        return Finding(True, f"upstream: {label}, started by serve. {settings.notice['hint']}")
     key = settings.anthropic_api_key.get_secret_value() if settings.anthropic_api_key else "none"
     upstream = Upstream(settings.anthropic_base_url, key, timeout_s=10, max_retries=0)
     try:
         await upstream.check()
     except UpstreamError as error:
-        return Finding(False, f"upstream: {notice.label}: {error.detail}")
+        return Finding(False, f"upstream: {label}: {error.detail}")
     finally:
         await upstream.close()
-    return Finding(True, f"upstream: {notice.label}, takes the key")
+    return Finding(True, f"upstream: {label}, takes the key")
 
 
 async def _redis(settings: Settings, store: Store) -> Finding:

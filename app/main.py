@@ -37,7 +37,7 @@ from app.web import contexts, operations, pages, sessions, turns
 from app.web.guards import BodyLimitMiddleware, HeadersMiddleware
 from app.web.owners import OwnerMiddleware
 from app.web.problems import PROBLEMS, answer_bug, answer_http, answer_invalid, answer_known, respond
-from app.web.rooms import Notice, Rooms
+from app.web.rooms import Rooms
 from app.web.templates import STATIC
 
 log = logging.getLogger("headstart")
@@ -47,7 +47,7 @@ SAMPLE_WITHIN_S = 2.0
 RETRY_S = 1.0
 
 
-def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_key: str, notice: Notice) -> FastAPI:
+def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_key: str) -> FastAPI:
     """The application over a Redis and an upstream that are there already, or will be."""
     store = Store(redis_url)
     upstream = Upstream(base_url, api_key, timeout_s=settings.upstream_timeout_s, max_retries=settings.upstream_retries)
@@ -80,7 +80,7 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         asking=asking,
         coordinator=coordinator,
         ledger=ledger,
-        notice=notice,
+        notice=settings.notice,
         default_model=settings.model,
         max_question_chars=settings.max_question_chars,
         check_store=store.check,

@@ -22,9 +22,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from redis import Redis
-from redis.exceptions import RedisError
-
 log = logging.getLogger("headstart.process")
 
 START_TIMEOUT_S = 60.0
@@ -54,10 +51,14 @@ class Child:
         """Whether the process is there now."""
         return self._process.poll() is None
 
-    def stop(self) -> None:
-        """End the process, and do not start it again."""
+    def tell_to_stop(self) -> None:
+        """Have the process end, and do not start it again."""
         self._stopping.set()
         self._process.terminate()
+
+    def stop(self) -> None:
+        """End the process, and wait until it has."""
+        self.tell_to_stop()
         try:
             self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -74,13 +75,29 @@ class Child:
             self._process = self._start()
 
 
-class EmbeddedRedis:
-    """A private Redis on a unix socket, its data in `folder`, append-only. Enter it to have it running."""
+class Companion:
+    """What `serve` has running beside it. Enter it to start it; leaving it ends it."""
+
+    child: Child | None = None
+
+    def tell_to_stop(self) -> None:
+        """Have it end, without waiting: several that are told at once end in the time of one."""
+        if self.child is not None:
+            self.child.tell_to_stop()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.child is not None:
+            self.child.stop()
+
+
+class EmbeddedRedis(Companion):
+    """A private Redis on a unix socket, its data in `folder`, append-only."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._socket = _socket_path(folder)
-        self._child: Child | None = None
         self._lock: IO[bytes] | None = None
 
     @property
@@ -96,15 +113,14 @@ class EmbeddedRedis:
         else:
             # A server that was killed may have left its Redis behind.
             self._shut_down()
-            self._child = Child("the embedded Redis", self._spawn)
+            self.child = Child("the embedded Redis", self._spawn)
         self._wait()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._child is not None:
-            self._child.stop()
+        super().__exit__(kind, error, trace)
         if self._lock is not None:
             self._lock.close()
 
@@ -135,23 +151,29 @@ class EmbeddedRedis:
     def _wait(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
-            if self._child is not None and not self._child.running:
+            if self.child is not None and not self.child.running:
                 raise CannotStart(f"the embedded Redis did not start; {self._folder / 'redis.log'} says why")
             if time.monotonic() > deadline:
                 raise CannotStart(f"the embedded Redis did not answer within {START_TIMEOUT_S:.0f} s")
             time.sleep(0.01)
 
     def _answers(self) -> bool:
-        try:
-            with Redis(unix_socket_path=str(self._socket), socket_timeout=1) as redis:
-                return bool(redis.ping())
-        except (RedisError, OSError):
-            return False
+        return self._say(b"PING") == b"+PONG\r\n"
 
     def _shut_down(self) -> None:
         if self._answers():
-            with Redis(unix_socket_path=str(self._socket), socket_timeout=STOP_TIMEOUT_S) as redis:
-                redis.shutdown(save=False)
+            self._say(b"SHUTDOWN")
+
+    def _say(self, command: bytes) -> bytes:
+        """Redis's answer to an inline command; nothing when there is no Redis. A client library would try for seconds."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(STOP_TIMEOUT_S)
+            try:
+                connection.connect(str(self._socket))
+                connection.sendall(command + b"\r\n")
+                return connection.recv(1024)
+            except OSError:
+                return b""
 
 
 def redis_server() -> str:
@@ -169,8 +191,8 @@ def redis_server() -> str:
     )
 
 
-class SandboxProcess:
-    """The sandbox as a process of its own on a loopback port. Enter it to have it running.
+class SandboxProcess(Companion):
+    """The sandbox as a process of its own on a loopback port.
 
     We hold the listening socket, so that the port stays the same, and connections wait, while it is started again.
     """
@@ -178,7 +200,6 @@ class SandboxProcess:
     def __init__(self, speed: float) -> None:
         self._speed = speed
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self._child: Child | None = None
 
     @property
     def url(self) -> str:
@@ -186,14 +207,13 @@ class SandboxProcess:
         return f"http://127.0.0.1:{self._listening.getsockname()[1]}"
 
     def __enter__(self) -> Self:
-        self._child = Child("the sandbox", self._spawn)
+        self.child = Child("the sandbox", self._spawn)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._child is not None:
-            self._child.stop()
+        super().__exit__(kind, error, trace)
         self._listening.close()
 
     def _spawn(self) -> "subprocess.Popen[bytes]":

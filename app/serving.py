@@ -4,14 +4,9 @@ import logging
 import socket
 import sys
 from contextlib import ExitStack
-from urllib.parse import urlsplit
 
-import uvicorn
-
-from app.main import create_app
-from app.processes import CannotStart, EmbeddedRedis, SandboxProcess
+from app.processes import CannotStart, Companion, EmbeddedRedis, SandboxProcess
 from app.settings import Settings
-from app.web.rooms import Notice
 
 log = logging.getLogger("headstart")
 
@@ -29,45 +24,51 @@ def serve(settings: Settings) -> None:
         logging.getLogger(noisy).setLevel("WARNING")
     listening = _listen(settings.host, settings.port)
     with ExitStack() as stack:
-        redis_url = settings.redis_url or stack.enter_context(EmbeddedRedis(settings.data_dir)).url
-        base_url, api_key = settings.anthropic_base_url, ""
+        companions: list[Companion] = []
+        base_url, api_key = settings.anthropic_base_url, _key(settings)
         if settings.uses_sandbox:
-            base_url = stack.enter_context(SandboxProcess(settings.sandbox_speed)).url
-            api_key = SANDBOX_KEY
-        elif settings.anthropic_api_key is not None:
-            api_key = settings.anthropic_api_key.get_secret_value()
-        notice = notice_of(settings)
-        app = create_app(settings, redis_url=redis_url, base_url=base_url, api_key=api_key or "none", notice=notice)
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            http="httptools",
-            loop="uvloop",
-            ws="none",
-            lifespan="on",
-            timeout_graceful_shutdown=DRAIN_S,
-            server_header=False,
-        )
-        log.info("%s%s", notice.label, f". {notice.hint}" if notice.hint else "")
-        log.info(
-            "Redis: %s", "embedded, data in " + str(settings.data_dir) if settings.redis_url is None else "configured"
-        )
-        host, port = listening.getsockname()[:2]
-        log.info("Headstart %s is at http://%s:%d", app.version, f"[{host}]" if ":" in host else host, port)
-        uvicorn.Server(config).run(sockets=[listening])
+            sandbox = stack.enter_context(SandboxProcess(settings.sandbox_speed))
+            companions.append(sandbox)
+            base_url, api_key = sandbox.url, SANDBOX_KEY
+        redis_url = settings.redis_url
+        if redis_url is None:
+            redis = stack.enter_context(EmbeddedRedis(settings.data_dir))
+            companions.append(redis)
+            redis_url = redis.url
+        # Whatever ends the server, its companions are told at once, after it.
+        for companion in companions:
+            stack.callback(companion.tell_to_stop)
+        _run(settings, listening, redis_url, base_url, api_key)
 
 
-def notice_of(settings: Settings) -> Notice:
-    """What the page and the log say about the upstream."""
-    if settings.uses_sandbox:
-        hint = "Set ANTHROPIC_API_KEY to ask Claude."
-        return Notice("sandbox", f"Sandbox, {settings.sandbox_speed:g}× real speed", hint)
-    if settings.anthropic_base_url is not None:
-        return Notice("custom", f"Upstream: {urlsplit(settings.anthropic_base_url).netloc.rpartition('@')[2]}", None)
-    if settings.anthropic_api_key is None:
-        return Notice("claude", "Claude, without a key", "Set ANTHROPIC_API_KEY.")
-    return Notice("claude", "Claude", None)
+def _run(settings: Settings, listening: socket.socket, redis_url: str, base_url: str | None, api_key: str) -> None:
+    # Imported here, while the companions start: together that takes half the time.
+    import uvicorn
+
+    from app.main import create_app
+
+    app = create_app(settings, redis_url=redis_url, base_url=base_url, api_key=api_key)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        http="httptools",
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        timeout_graceful_shutdown=DRAIN_S,
+        server_header=False,
+    )
+    log.info(". ".join(said for name, said in settings.notice.items() if said and name != "kind"))
+    log.info("Redis: %s", "configured" if settings.redis_url else f"embedded, data in {settings.data_dir}")
+    host, port = listening.getsockname()[:2]
+    log.info("Headstart %s is at http://%s:%d", app.version, f"[{host}]" if ":" in host else host, port)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _key(settings: Settings) -> str:
+    # The SDK insists on a key; servers that want none ignore this one.
+    return settings.anthropic_api_key.get_secret_value() if settings.anthropic_api_key else "none"
 
 
 def _listen(host: str, port: int) -> socket.socket:

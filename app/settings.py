@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -90,3 +91,16 @@ class Settings(BaseSettings):
         if self.sandbox != "auto":
             return self.sandbox == "on"
         return self.anthropic_api_key is None and self.anthropic_base_url is None
+
+    @property
+    def notice(self) -> dict[str, str | None]:
+        """What the page and the log say about the upstream: its `kind`, a `label`, and a `hint` at what to set."""
+        kind, label, hint = "claude", "Claude", None
+        if self.uses_sandbox:
+            kind, label = "sandbox", f"Sandbox, {self.sandbox_speed:g}× real speed"
+            hint = "Set ANTHROPIC_API_KEY to ask Claude."
+        elif self.anthropic_base_url is not None:
+            kind, label = "custom", f"Upstream: {urlsplit(self.anthropic_base_url).netloc.rpartition('@')[2]}"
+        elif self.anthropic_api_key is None:
+            label, hint = "Claude, without a key", "Set ANTHROPIC_API_KEY."
+        return {"kind": kind, "label": label, "hint": hint}

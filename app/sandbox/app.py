@@ -1,27 +1,24 @@
 """The sandbox over HTTP: routes, keys, sizes, and bytes out at the pace of the clock. Every answer carries a
 `request-id`; every refusal is the API's error body. What a request means is decided in engine.py."""
 
-import asyncio
-import json
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
-from app.sandbox import catalogue
+from app.sandbox import catalogue, control
 from app.sandbox.clock import Clock
-from app.sandbox.engine import Engine, Exchange
+from app.sandbox.engine import Engine
 from app.sandbox.errors import ApiError, invalid
+from app.sandbox.faults import Fault, refusal
+from app.sandbox.log import Record
 from app.sandbox.options import Options
-from app.sandbox.stream import frames
+from app.sandbox.respond import Answer, close, unless_gone
 
 _DRAINED = 256 * 1024 * 1024
-_T = TypeVar("_T")
 
 
 def create_app(options: Options, clock: Clock) -> Starlette:
@@ -29,6 +26,7 @@ def create_app(options: Options, clock: Clock) -> Starlette:
     http = _Http(engine)
     app = Starlette(
         routes=[
+            *(control.routes(engine) if options.control else ()),
             Route("/v1/messages", http.create, methods=["POST"]),
             Route("/v1/messages/count_tokens", http.count, methods=["POST"]),
             Route("/v1/models", http.models, methods=["GET"]),
@@ -47,15 +45,27 @@ class _Http:
     async def create(self, request: Request) -> Response:
         key = self._enter(request)
         raw = await self._body(request)
+        record = self._record(request, key, raw)
         exchange = self._engine.accept(raw, key)
-        if exchange.body.get("stream"):
-            return _Stream(self._engine, exchange, self._headers(request))
-        message = await _unless_gone(request.receive, self._whole(exchange))
-        return Response(message or b"", headers=self._headers(request), media_type="application/json")
+        exchange.record = record
+        if record is not None:
+            exchange.describe(record)
+        fault = self._engine.script.take(request.url.path, exchange.kind)
+        if fault is not None:
+            await self._strike(request, fault, record)
+            exchange.delay(fault.get("delay_s", 0))
+        return Answer(self._engine, exchange, fault, self._headers(request))
 
     async def count(self, request: Request) -> Response:
-        self._enter(request)
-        return self._json(request, {"input_tokens": self._engine.count(await self._body(request))})
+        key = self._enter(request)
+        raw = await self._body(request)
+        record = self._record(request, key, raw)
+        body = {"input_tokens": self._engine.count(raw)}
+        fault = self._engine.script.take(request.url.path, "whole")
+        if fault is not None:
+            await self._strike(request, fault, record)
+        close(record, self._engine.clock.now(), "complete", 200)
+        return self._json(request, body)
 
     async def models(self, request: Request) -> Response:
         self._enter(request)
@@ -69,6 +79,9 @@ class _Http:
         if not isinstance(error, ApiError):
             raise error
         headers = self._headers(request)
+        record: Record | None = getattr(request.state, "record", None)
+        outcome = "fault" if record and record.fault else "refused"
+        close(record, self._engine.clock.now(), outcome, error.status, str(error))
         body = error.body(headers["request-id"])
         return JSONResponse(body, error.status, headers={**headers, **error.headers})
 
@@ -84,10 +97,22 @@ class _Http:
     async def fail(self, request: Request, error: Exception) -> Response:
         return await self.refuse(request, ApiError(500, f"The sandbox failed: {type(error).__name__}. This is a bug."))
 
-    async def _whole(self, exchange: Exchange) -> bytes:
-        reply = await self._engine.begin(exchange)
-        await self._engine.clock.sleep_until(self._engine.due(exchange.begins_at, reply.output_tokens))
-        return json.dumps(exchange.message(reply), ensure_ascii=False).encode()
+    def _record(self, request: Request, key: str, raw: bytes) -> Record | None:
+        engine = self._engine
+        if not engine.options.control:
+            return None
+        id = request.state.request_id
+        request.state.record = engine.log.open(id, request.url.path, engine.clock.now(), key, raw)
+        return cast(Record, request.state.record)
+
+    async def _strike(self, request: Request, fault: Fault, record: Record | None) -> None:
+        """Note the fault and, if it is an error, wait as ordered and raise it."""
+        if record is not None:
+            record.fault = dict(fault)
+        error = refusal(fault)
+        if error is not None:
+            await unless_gone(request.receive, self._engine.clock.sleep(fault.get("delay_s", 0)))
+            raise error
 
     def _enter(self, request: Request) -> str:
         """The caller's key, which is also its workspace."""
@@ -120,44 +145,3 @@ class _Http:
 
     def _json(self, request: Request, body: dict[str, Any]) -> Response:
         return JSONResponse(body, headers=self._headers(request))
-
-
-class _Stream(Response):
-    """Server-sent events at the clock's pace, until the end or until the client hangs up."""
-
-    def __init__(self, engine: Engine, exchange: Exchange, headers: dict[str, str]) -> None:
-        super().__init__(headers=headers, media_type="text/event-stream; charset=utf-8")
-        del self.headers["content-length"]
-        self.headers["cache-control"] = "no-cache"
-        self._engine = engine
-        self._exchange = exchange
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del scope  # the exchange knows all that matters
-        await _unless_gone(receive, self._send(send))
-
-    async def _send(self, send: Send) -> None:
-        engine, exchange = self._engine, self._exchange
-        reply = await engine.begin(exchange)
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        for due, body in frames(exchange.message(None), reply, exchange.usage(reply), engine.dice(exchange)):
-            await engine.clock.sleep_until(engine.due(exchange.begins_at, due))
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _unless_gone(receive: Receive, work: Awaitable[_T]) -> _T | None:
-    """The work's result, or None when the client hung up first; the work is then cancelled."""
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_gone(receive))
-    try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else None
-    finally:
-        leaving.cancel()
-        working.cancel()
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

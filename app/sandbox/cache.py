@@ -5,7 +5,7 @@ request's start. Where the documentation is silent the choice made is listed in 
 from dataclasses import dataclass
 
 from app.sandbox.blocks import Prompt
-from app.sandbox.index import Entry, Index
+from app.sandbox.index import Entry, Index, prefix_name
 
 LOOKBACK = 20
 
@@ -33,6 +33,10 @@ class Plan:
     hit: Entry | None
     marks: dict[int, str]
     usage: Usage
+
+    def name(self, i: int) -> str:
+        """What identifies the prefix that ends at block i, in the log and in the index."""
+        return prefix_name(self.path[: i + 2])
 
 
 class Cache:

@@ -4,7 +4,7 @@ the cache, and say what the response is. It holds the sandbox's state and knows 
 import asyncio
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import cycle
 from typing import Any
 
@@ -12,8 +12,10 @@ from app.sandbox import answer, blocks, request, rules
 from app.sandbox.blocks import Prompt
 from app.sandbox.cache import Cache, Plan
 from app.sandbox.clock import Clock
+from app.sandbox.faults import Script
 from app.sandbox.ids import Ids
 from app.sandbox.index import Index
+from app.sandbox.log import Log, Record, workspace
 from app.sandbox.options import Options
 from app.sandbox.reply import EMPTY, Reply, compose
 from app.sandbox.request import Body
@@ -28,6 +30,35 @@ class Exchange:
     plan: Plan
     message_id: str
     begins_at: float
+    record: Record | None = None
+
+    @property
+    def kind(self) -> str:
+        """How it will be answered: "warm", "stream" or "whole"."""
+        if self.body["max_tokens"] == 0:
+            return "warm"
+        return "stream" if self.body.get("stream") else "whole"
+
+    def describe(self, record: Record) -> None:
+        """Fill in what is known when the request is accepted."""
+        record.model, record.max_tokens = self.body["model"], self.body["max_tokens"]
+        record.stream = bool(self.body.get("stream"))
+        record.message_id, record.usage, record.begins_at = self.message_id, asdict(self.plan.usage), self.begins_at
+        prompt = self.prompt
+        record.prefixes = [
+            {
+                "place": prompt.blocks[i].place,
+                "ttl": prompt.blocks[i].ttl,
+                "tokens": prompt.ends[i],
+                "prefix": self.plan.name(i),
+            }
+            for i in prompt.marks
+        ]
+
+    def delay(self, seconds: float) -> None:
+        self.begins_at += seconds
+        if self.record is not None:
+            self.record.begins_at = self.begins_at
 
     def message(self, reply: Reply | None) -> dict[str, Any]:
         """The message object; without a reply, as it stands when the response begins."""
@@ -70,6 +101,8 @@ class Engine:
         self.ids = Ids(options.seed)
         self.cache = Cache(Index(options.memory_bytes))
         self.library = answer.Library()
+        self.script = Script()
+        self.log = Log()
 
     def accept(self, raw: bytes, key: str) -> Exchange:
         """Everything that happens at once, at the request's start. Raises ApiError."""
@@ -80,7 +113,7 @@ class Engine:
         rules.check_create(body, model)
         rules.check_thinking_blocks(body, prompt)
         rules.check_size(prompt)
-        plan = self.cache.look(hashlib.blake2b(key.encode(), digest_size=blocks.DIGEST_BYTES).digest(), prompt, now)
+        plan = self.cache.look(workspace(key), prompt, now)
         profile = self.options.pace
         reading = profile.reading_s(plan.usage.read, prompt.total - plan.usage.read) / self.options.speed
         return Exchange(body, prompt, plan, self.ids.new("msg"), now + reading)

@@ -32,6 +32,10 @@ class _Node:
     entry: Entry | None = None
 
 
+def prefix_name(path: list[bytes]) -> str:
+    return blake2b(b"".join(path), digest_size=DIGEST).hexdigest()
+
+
 class Index:
     def __init__(self, memory_bytes: int) -> None:
         self.memory_bytes = memory_bytes
@@ -66,7 +70,7 @@ class Index:
         node = self._node(key)
         if node.entry is not None:
             del self._queues[node.entry.ttl][node.entry]
-        node.entry = Entry(ttl, used_at, blake2b(key, digest_size=DIGEST).hexdigest())
+        node.entry = Entry(ttl, used_at, prefix_name(path))
         self._queues[ttl][node.entry] = node
         self._drop_expired(used_at)
         while self._used > self.memory_bytes and len(self) > 0:

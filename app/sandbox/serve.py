@@ -4,6 +4,7 @@ its parent has died. Open streams are cut, as a crash of the real service would 
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -37,6 +38,7 @@ class Server(uvicorn.Server):
             backlog=2048,
         )
         super().__init__(config)
+        logging.getLogger("uvicorn.error").addFilter(_not_cut_on_purpose)
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -51,6 +53,11 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _not_cut_on_purpose(record: logging.LogRecord) -> bool:
+    """A response that a fault cut short is no news."""
+    return not str(record.msg).startswith("ASGI callable returned without completing response")
 
 
 def serve(

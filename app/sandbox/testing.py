@@ -15,6 +15,7 @@ import pytest
 
 from app.sandbox.app import create_app
 from app.sandbox.clock import Clock
+from app.sandbox.log import workspace
 from app.sandbox.options import Options
 from app.sandbox.serve import Server, listen
 
@@ -51,6 +52,29 @@ class SandboxServer:
             return self.http.post(path, content=body, headers=given)
         return self.http.post(path, json=body, headers=given)
 
+    def fault(self, **fault: Any) -> None:
+        """Order a fault for the next request that fits; the fields are those of `app.sandbox.faults.Fault`."""
+        answer = self.http.post("/_sandbox/faults", json=[fault])
+        if answer.status_code != 200:
+            raise ValueError(answer.json()["error"]["message"])
+
+    def log(self) -> list[dict[str, Any]]:
+        """The requests made with the current key, oldest first."""
+        mine = workspace(self.key).hex()
+        records = self.http.get("/_sandbox/log").json()["requests"]
+        return [record for record in records if record["workspace"] == mine]
+
+    def evict(self, prefix: str | None = None) -> int:
+        """Evict one entry by the name that the log gives it, or all entries of all keys; how many there were."""
+        answer = self.http.delete("/_sandbox/cache", params={"prefix": prefix} if prefix else {})
+        return int(answer.json()["evicted"])
+
+    def reset(self) -> None:
+        """No faults, an empty log, and a clock that leaps."""
+        self.clock.set_mode("leap")
+        self.http.delete("/_sandbox/faults")
+        self.http.delete("/_sandbox/log")
+
 
 @contextmanager
 def sandbox_server(options: Options | None = None, clock: Clock | None = None) -> Iterator[SandboxServer]:
@@ -83,4 +107,4 @@ def sandbox(sandbox_session: SandboxServer) -> Iterator[SandboxServer]:
     """The session's server with an empty cache of the test's own."""
     sandbox_session.new_key()
     yield sandbox_session
-    sandbox_session.clock.set_mode("leap")
+    sandbox_session.reset()

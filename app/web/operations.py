@@ -44,7 +44,7 @@ async def stats_json(rooms: Rooms) -> dict[str, Any]:
     """Who answers, how fast each model that was asked reads, and everything the ledger counted."""
     paces = {model: await rooms.ledger.pace(model) for model in MODELS}
     return {
-        "upstream": {"kind": rooms.notice.kind, "label": rooms.notice.label},
+        "upstream": {"kind": rooms.notice["kind"], "label": rooms.notice["label"]},
         "models": {
             model: {"base_s": round(pace.base_s, 3), "tokens_per_s": round(1 / pace.seconds_per_token)}
             for model, pace in paces.items()

@@ -1,6 +1,6 @@
 """What the routes work with: the rooms behind them, made once in `app.main` and found through the request."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -14,24 +14,19 @@ from app.warm.coordinator import Coordinator
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """What is said about the upstream, in one line: `kind` is "sandbox", "claude" or "custom"."""
-
-    kind: str
-    label: str
-    hint: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Rooms:
-    """The rooms, and what the routes must know of the settings. `check_store` raises when Redis is away."""
+    """The rooms, and what the routes must know of the settings.
+
+    `notice` says who the upstream is: `kind` ("sandbox", "claude" or "custom"), `label`, `hint`. `check_store` raises
+    when Redis is away.
+    """
 
     library: Library
     conversations: Conversations
     asking: Asking
     coordinator: Coordinator
     ledger: Ledger
-    notice: Notice
+    notice: Mapping[str, str | None]
     default_model: str
     max_question_chars: int
     check_store: Callable[[], Awaitable[None]]
