@@ -96,7 +96,7 @@ class Chat {
     addEventListener('keydown', (event) => {
       if (event.key === 'Escape' && !event.isComposing && !this.contexts.close()) this.stop();
     });
-    addEventListener('popstate', () => this.load());
+    addEventListener('popstate', () => location.hash || this.load());
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden && document.activeElement === input && !this.#running) this.warmth.trigger('visible');
     });
@@ -141,7 +141,7 @@ class Chat {
       this.contexts.pick(session.context, session.context_name);
       const turns = session.turns.map(turnFrom);
       this.conversation.replace(turns);
-      this.warmth.show(session.warm);
+      this.warmth.show(session.warm, turns.length > 0);
       if (session.warm.state === 'warming') this.warmth.trigger('visible');
       const last = turns.at(-1);
       if (last?.state === 'running') this.#attend(last, null);
@@ -243,7 +243,7 @@ class Chat {
     this.composer.running(false);
     if (turn.state === 'failed' && !this.composer.value) this.composer.value = turn.question;
     const { warm } = await call('GET', `/api/sessions/${this.#session}`, undefined, signal).catch(() => ({}));
-    if (warm) this.warmth.show(warm);
+    if (warm) this.warmth.show(warm, true);
   }
 
   async stop() {

@@ -40,7 +40,9 @@ export class Composer {
   }
 
   submit() {
-    if (!this.#locked && this.value.trim()) this.on.send(this.value);
+    if (this.#locked || !this.value.trim()) return;
+    if (document.activeElement === this.sendButton) this.input.focus();
+    this.on.send(this.value);
   }
 
   /** @param {boolean} on while the server has not yet accepted or refused the question */

@@ -22,6 +22,9 @@ const MEANING = {
   failed: 'Your question can be asked all the same.',
 };
 
+/** @type {Record<string, string>} what is announced; that nothing has begun yet is no news */
+const NEWS = { warming: 'Warming.', warm: 'Warm.', skipped: 'Not warm.', failed: 'Not warm.' };
+
 /** @param {Warm} warm */
 const why = ({ reason, detail }) => detail || sentence(reason);
 
@@ -32,7 +35,7 @@ export class Warmth {
   #tried = -Infinity;
   #since = 0;
   #round = 0;
-  #spoken = 'cold';
+  #going = false;
 
   /**
    * @param {{chip: HTMLElement, spoken: HTMLElement}} page
@@ -52,11 +55,12 @@ export class Warmth {
     this.#round++;
     this.#busy = false;
     this.#tried = -Infinity;
-    this.show(COLD);
+    this.show(COLD, false);
   }
 
-  /** @param {Warm} warm */
-  show(warm) {
+  /** @param {Warm} warm @param {boolean} [going] whether the conversation has turns: then only its end can be cold */
+  show(warm, going = this.#going) {
+    this.#going = going;
     const started = Date.parse(warm.started_at || '');
     if (warm.state !== this.#warm.state) this.#since = Number.isNaN(started) ? serverNow() : Math.min(started, serverNow());
     this.#warm = warm;
@@ -103,20 +107,21 @@ export class Warmth {
   }
 
   #draw() {
-    if (this.#warm.state === 'warm' && this.#left() <= 0) this.#warm = COLD;
+    const expired = this.#warm.state === 'warm' && this.#left() <= 0;
+    if (expired) this.#warm = COLD;
     const { state } = this.#warm;
     const label = this.#label(state);
     if (this.chip.textContent !== label) this.chip.textContent = label;
-    if (this.chip.dataset.state === state && state === this.#spoken) return;
+    if (this.chip.dataset.state === state) return;
     this.chip.dataset.state = state;
     this.chip.title = [why(this.#warm), MEANING[state]].filter(Boolean).join(' ');
-    this.#spoken = state;
-    this.spoken.textContent = [{ warming: 'Warming', warm: 'Warm', cold: 'Cold' }[state] || 'Not warm', why(this.#warm)].join('. ');
+    const news = expired ? 'No longer warm.' : NEWS[state];
+    if (news) this.spoken.textContent = `${news} ${why(this.#warm)}`.trim();
   }
 
   /** @param {string} state */
   #label(state) {
-    if (state === 'cold') return 'Cold · warms as you type';
+    if (state === 'cold') return this.#going ? 'Warms as you type' : 'Cold · warms as you type';
     if (state === 'warming') return `Warming · ${Math.max(0, Math.floor((serverNow() - this.#since) / 1000))} s`;
     if (state === 'warm') return Number.isFinite(this.#left()) ? `Warm · ${left(this.#left())} left` : 'Warm';
     return `Not warm${why(this.#warm) && ` · ${why(this.#warm)}`}`;

@@ -6,12 +6,13 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.chat import Chat
-from tests.browser.serving import Gate, headstart, sandbox
+from tests.browser.serving import Gate, Wire, headstart, sandbox
 
 HERE = Path(__file__).parent
 SPEED = 40
@@ -139,9 +140,17 @@ def chat(page: Page, sandboxed: str) -> Chat:
 
 
 @pytest.fixture
-def gated(page: Page, gate: Gate, gated_url: str) -> Chat:
+def wire(gate: Gate, gated_url: str) -> Iterator[Wire]:
+    """What `gated` is reached over; the gate behind it opens before it is cut."""
+    gate.open_all()
+    with Wire(gated_url).listening() as wire:
+        yield wire
+
+
+@pytest.fixture
+def gated(wire: Wire, page: Page) -> Chat:
     """The page over the gated server, opened on a small context that nothing has warmed yet."""
-    chat = Chat(page, gated_url)
+    chat = Chat(page, wire.url)
     lines = "\n".join(f"Line {n}: the lighthouse keeper counts ships, and this is ship {n}." for n in range(400))
-    context = chat.add_context("Lighthouse", {"keeper.md": f"{gate}\n{lines}"})
+    context = chat.add_context("Lighthouse", {"keeper.md": f"Logbook {uuid4()}\n{lines}"})
     return chat.open(f"/?context={context}")

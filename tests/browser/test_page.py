@@ -93,7 +93,6 @@ def test_the_keyboard_alone_does_it_all(chat: Chat) -> None:
     keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the question")).to_be_focused()
     keyboard.press("Enter")
-    keyboard.press("Tab") if not chat.input.evaluate("node => node === document.activeElement") else None
     expect(chat.input).to_be_focused()
     keyboard.type("What is")
     keyboard.press("Shift+Enter")
@@ -155,7 +154,8 @@ def test_hostile_text_stays_text_wherever_it_comes_from(page: Page, sandboxed: s
     page.reload()
     expect(chat.turns).to_have_count(2)
     chat.expect_state(chat.turns.nth(1), "done")
-    assert "onerror" in chat.turns.first.locator(".prose").inner_text()
+    answer = chat.turns.first.locator(".prose").inner_text()
+    assert any(attack in answer for attack in HOSTILE)
     assert page.locator("#log :is(script, img, svg, iframe, a, b)").count() == 0
     assert page.evaluate("window.hacked") is None
 
