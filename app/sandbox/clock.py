@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
+_TURNS = 3
+"""Turns of the event loop that a leaping clock waits before it leaps."""
 Mode = Literal["real", "frozen", "leap"]
 
 
@@ -28,6 +30,7 @@ class Clock:
         self._base = time.time() if start is None else start
         self._since = time.monotonic()
         self._sleepers: dict[_Sleeper, None] = {}
+        self._leaping = False
 
     @property
     def mode(self) -> Mode:
@@ -90,17 +93,26 @@ class Clock:
             _wake(sleeper)
         elif self._mode == "real":
             sleeper.timer = sleeper.loop.call_later(wait, self._schedule, sleeper)
-        elif self._mode == "leap":
-            sleeper.loop.call_soon(self._leap)
+        elif self._mode == "leap" and not self._leaping:
+            self._leaping = True
+            sleeper.loop.call_soon(self._leap, sleeper.loop, _TURNS)
 
-    def _leap(self) -> None:
+    def _leap(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
+        """Go to the nearest moment, once whoever was woken last has had its turn."""
+        if turns:
+            loop.call_soon(self._leap, loop, turns - 1)
+            return
         with self._lock:
+            self._leaping = False
             if self._mode != "leap" or not self._sleepers:
                 return
             nearest = min(self._sleepers, key=lambda s: s.deadline)
             self._base = max(self._base, nearest.deadline)
             del self._sleepers[nearest]
-        nearest.loop.call_soon_threadsafe(_wake, nearest)
+            nearest.loop.call_soon_threadsafe(_wake, nearest)
+            for other in self._sleepers:
+                other.loop.call_soon_threadsafe(self._schedule, other)
+                break
 
 
 def _wake(sleeper: _Sleeper) -> None:
