@@ -38,7 +38,7 @@ class Store:
             retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 2),
         )
         # redis-py types the generic command as untyped; what we send and get is typed by the modules beside this one.
-        self._redis: Any = Redis(connection_pool=pool)
+        self._redis: Any = Redis.from_pool(pool)
 
     async def do(self, *command: str | bytes | int | float) -> Any:
         """One command."""

@@ -1,0 +1,140 @@
+"""Real servers for tests: a Redis process, and Headstart in a thread or as processes of its own, all on loopback."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import uvicorn
+
+from app.main import create_app
+from app.processes import redis_server
+from app.settings import Settings
+
+STARTED_WITHIN_S = 30
+
+
+class RedisProcess:
+    """A Redis on a unix socket that a test can stop and start again; its data stays in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.socket = folder / "r.sock"
+        self.url = f"unix://{self.socket}"
+
+    def start(self, *, empty: bool = False) -> None:
+        if empty:
+            for file in self._folder.rglob("*.aof"):
+                file.unlink()
+        command = [redis_server(), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self._folder)]
+        command += ["--appendonly", "yes", "--save", "", "--logfile", str(self._folder / "redis.log")]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        _until(lambda: self.say(b"PING") == b"+PONG\r\n", "Redis")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def say(self, command: bytes) -> bytes:
+        """Redis's answer to an inline command, nothing if it is not there."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            try:
+                connection.connect(str(self.socket))
+                connection.sendall(command + b"\r\n")
+                return connection.recv(65536)
+            except OSError:
+                return b""
+
+
+@contextmanager
+def serving(redis_url: str, base_url: str, **settings: Any) -> Iterator[str]:
+    """Headstart in a thread of this process, over a Redis and an upstream; its URL."""
+    given: dict[str, Any] = {"_env_file": None, "upstream_retries": 0, **settings}
+    configured = Settings(**given)
+    app = create_app(configured, redis_url=redis_url, base_url=base_url, api_key="sk-test-key")
+    listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+    config = uvicorn.Config(app, log_config=None, lifespan="on", loop="uvloop", ws="none", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: server.run(sockets=[listening]))
+    thread.start()
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    try:
+        _until(lambda: server.started, "the server")
+        yield url
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listening.close()
+        assert not thread.is_alive()
+
+
+@contextmanager
+def process(*arguments: str, log: Path, **environment: str) -> Iterator["Process"]:
+    """`headstart ARGUMENTS` as a process of its own, as a user would start it, with only this environment."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    with log.open("wb") as output:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", *arguments],
+            env={**kept, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    found = Process(running, log, int(environment.get("HEADSTART_PORT", "0")))
+    try:
+        yield found
+    finally:
+        if running.poll() is None:
+            running.terminate()
+        try:
+            running.wait(10)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+
+
+class Process:
+    """A running `headstart`."""
+
+    def __init__(self, popen: "subprocess.Popen[bytes]", log: Path, port: int) -> None:
+        self.popen = popen
+        self.log = log
+        self.url = f"http://127.0.0.1:{port}"
+
+    def wait_ready(self) -> None:
+        """Until it answers /readyz."""
+
+        def ready() -> bool:
+            assert self.popen.poll() is None, self.log.read_text()
+            try:
+                return httpx2.get(f"{self.url}/readyz", timeout=2).status_code == 200
+            except httpx2.HTTPError:
+                return False
+
+        _until(ready, "headstart")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _until(condition: Any, what: str) -> None:
+    pause = threading.Event()
+    for _ in range(STARTED_WITHIN_S * 50):
+        if condition():
+            return
+        pause.wait(0.02)
+    raise AssertionError(f"{what} did not start within {STARTED_WITHIN_S} s")
