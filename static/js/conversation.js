@@ -127,6 +127,7 @@ export class Conversation {
   /** @type {Map<Turn, TurnView>} */
   #views = new Map();
   #following = false;
+  #at = 0;
 
   /** @param {{log: HTMLElement, hello: HTMLElement, spoken: HTMLElement}} page @param {(turn: Turn) => void} again */
   constructor({ log, hello, spoken }, again) {
@@ -135,8 +136,15 @@ export class Conversation {
     this.spoken = spoken;
     this.again = again;
     setInterval(() => this.#views.forEach((view) => view.turn.state === 'running' && view.tick()), 250);
-    addEventListener('scroll', () => { this.#following = page.scrollHeight - innerHeight - scrollY < NEAR; });
+    addEventListener('scroll', () => this.#scrolled());
     new ResizeObserver(() => this.#following && this.turns.length && toEnd()).observe(document.body);
+  }
+
+  /** Only going up leaves the end: a page that grew is further from it too, and nobody left. */
+  #scrolled() {
+    if (page.scrollHeight - innerHeight - scrollY < NEAR) this.#following = true;
+    else if (scrollY < this.#at) this.#following = false;
+    this.#at = scrollY;
   }
 
   get turns() {

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from tests.browser.chat import Chat
 from tests.browser.serving import Gate
 
-QUESTION = "How does asyncio.timeout() cancel the task it guards?"
+QUESTION = "How does asyncio.timeout() reschedule its deadline?"
 
 
 def test_the_page_says_that_it_is_the_sandbox_and_what_to_set_for_claude(chat: Chat) -> None:
@@ -175,11 +175,12 @@ def test_an_example_goes_into_the_input_and_warms(chat: Chat) -> None:
 
 
 def test_a_picture_of_a_warm_answer_for_the_readme(chat: Chat) -> None:
+    chat.page.set_viewport_size({"width": 1280, "height": 860})
     chat.input.focus()
     chat.expect_chip("warm")
     turn = chat.ask(QUESTION)
     chat.expect_state(turn, "done")
-    chat.input.press_sequentially("And if it is cancelled from elsewhere?")
+    chat.input.press_sequentially("And when it has passed already?")
     chat.expect_chip("warm")
     expect(turn.locator(".stats")).to_be_in_viewport()
     if path := os.environ.get("HEADSTART_SCREENSHOT"):
