@@ -1,6 +1,7 @@
 """Every knob, one place. Values come from the environment or from `.env`; the README's table is made from this file."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -104,3 +105,17 @@ class Settings(BaseSettings):
         elif self.anthropic_api_key is None:
             label, hint = "Claude, without a key", "Set ANTHROPIC_API_KEY."
         return {"kind": kind, "label": label, "hint": hint}
+
+
+def settings_table() -> str:
+    """The README's table of settings, as Markdown."""
+    rows = ["| setting | default | what it does |", "| --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        variable = field.validation_alias or f"HEADSTART_{name.upper()}"
+        default = "" if field.default_factory or field.default is None else f"`{field.default}`"
+        rows.append(f"| `{variable}` | {default} | {field.description} |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_table() + "\n")
