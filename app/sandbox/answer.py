@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import Any
 
 from app.sandbox.request import Body
+from app.sandbox.settings import documents
 
 LEAD = "Sandbox answer: the passages nearest to your question.\n\n"
 NOTHING = (
@@ -31,12 +32,14 @@ _STOP = frozenset(_STOP_WORDS.split())
 
 @dataclass(frozen=True)
 class Source:
-    """One document as a reader would name it. `number` is its index among the request's documents, None for other
-    text of the prompt."""
+    """One text of the request as a reader would name it. `origin` is the block that it came from, `number` the index
+    among the request's blocks of that type, `part` the index within a block that consists of several."""
 
     title: str
     text: str
-    number: int | None = None
+    origin: dict[str, Any] | None = None
+    number: int = 0
+    part: int | None = None
 
 
 @dataclass(frozen=True)
@@ -103,36 +106,41 @@ class _Shelf:
 def sources_of(body: Body) -> list[Source]:
     """The documents of a request; without any, the other text that it brings along."""
     found: list[Source] = []
-    number = 0
-    other: list[Source] = []
+    numbers = {"document": 0, "search_result": 0}
+    for block in documents(body):
+        number = numbers[block["type"]]
+        numbers[block["type"]] += 1
+        title = block.get("title") or f"{block['type'].replace('_', ' ')} {number + 1}"
+        found += [Source(title, text, block, number, part) for part, text in _texts(block)]
+    return found or _other_text(body)
+
+
+def _texts(block: dict[str, Any]) -> list[tuple[int | None, str]]:
+    """The readable texts of a document or search result, numbered where it has several."""
+    source = block["source"]
+    if block["type"] == "search_result":
+        return [(i, part["text"]) for i, part in enumerate(block["content"])]
+    if source["type"] == "text":
+        return [(None, source["data"])]
+    if source["type"] != "content":
+        return []
+    content = source["content"]
+    if isinstance(content, str):
+        return [(0, content)]
+    return [(i, part["text"]) for i, part in enumerate(content) if part["type"] == "text"]
+
+
+def _other_text(body: Body) -> list[Source]:
     system = body.get("system", "")
-    for i, text in enumerate([system] if isinstance(system, str) else [block["text"] for block in system]):
-        other.append(Source(f"system prompt, block {i + 1}", text))
+    texts = [system] if isinstance(system, str) else [block["text"] for block in system]
+    found = [Source(f"system prompt, block {i + 1}", text) for i, text in enumerate(texts)]
     last = len(body["messages"]) - 1
     for i, message in enumerate(body["messages"]):
-        if message["role"] != "user" or isinstance(message["content"], str):
-            continue
-        for block in message["content"]:
-            if block["type"] in ("document", "search_result"):
-                found += _readable(block, number)
-                number += 1
-            elif block["type"] == "text" and (i < last or block is not message["content"][-1]):
-                other.append(Source(f"message {i + 1}", block["text"]))
-    return found or other
-
-
-def _readable(block: dict[str, Any], number: int) -> list[Source]:
-    title = block.get("title") or f"document {number + 1}"
-    if block["type"] == "search_result":
-        return [Source(title, "\n".join(part["text"] for part in block["content"]), number)]
-    source = block["source"]
-    if source["type"] == "text":
-        return [Source(title, source["data"], number)]
-    if source["type"] == "content":
-        parts = source["content"]
-        text = parts if isinstance(parts, str) else "\n".join(p["text"] for p in parts if p["type"] == "text")
-        return [Source(title, text, number)]
-    return []
+        content = message["content"]
+        if message["role"] == "user" and not isinstance(content, str):
+            texts = [b["text"] for b in content if b["type"] == "text" and (i < last or b is not content[-1])]
+            found += [Source(f"message {i + 1}", text) for text in texts]
+    return found
 
 
 def question_of(body: Body) -> str:

@@ -46,7 +46,7 @@ class _Http:
         key = self._enter(request)
         raw = await self._body(request)
         record = self._record(request, key, raw)
-        exchange = self._engine.accept(raw, key)
+        exchange = self._engine.accept(raw, key, _betas(request))
         exchange.record = record
         if record is not None:
             exchange.describe(record)
@@ -54,6 +54,9 @@ class _Http:
         if fault is not None:
             await self._strike(request, fault, record)
             exchange.delay(fault.get("delay_s", 0))
+            if "diagnosis" in fault:
+                pending = fault["diagnosis"] == "pending"
+                exchange.diagnosis = {"cache_miss_reason": None if pending else {"type": "unavailable"}}
         return Answer(self._engine, exchange, fault, self._headers(request))
 
     async def count(self, request: Request) -> Response:
@@ -145,3 +148,9 @@ class _Http:
 
     def _json(self, request: Request, body: dict[str, Any]) -> Response:
         return JSONResponse(body, headers=self._headers(request))
+
+
+def _betas(request: Request) -> frozenset[str]:
+    """The beta features asked for, but the one that is no longer needed to ask for diagnostics."""
+    named = {name.strip() for value in request.headers.getlist("anthropic-beta") for name in value.split(",")}
+    return frozenset(named - {"", "cache-diagnosis-2026-04-07"})

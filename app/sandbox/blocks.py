@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Literal
 
-from app.sandbox import signature, tokens
+from app.sandbox import settings, signature, tokens
 from app.sandbox.errors import invalid
 from app.sandbox.models import Model
 from app.sandbox.request import Body
+from app.sandbox.settings import content_of
 
 Level = Literal["tools", "system", "messages"]
 DIGEST_BYTES = 16
@@ -71,9 +72,9 @@ class Prompt:
 
 def build(body: Body, model: Model) -> Prompt:
     prompt = Prompt(model)
-    settings = _Settings(body, model)
+    ahead = _ahead(body, model)
     for level, place, role, value in _rendered(body, model):
-        prompt.blocks.append(_block(level, place, role, value, settings.of(level), model))
+        prompt.blocks.append(_block(level, place, role, value, ahead[level], model))
     _mark_automatically(prompt, body)
     _check_marks(prompt)
     total = step = 0
@@ -87,57 +88,24 @@ def build(body: Body, model: Model) -> Prompt:
     return prompt
 
 
-class _Settings:
+def _ahead(body: Body, model: Model) -> dict[Level, bytes]:
     """What is rendered ahead of each level. A change at one level reaches the levels after it."""
-
-    def __init__(self, body: Body, model: Model) -> None:
-        tools = _digest(_json([model.id]))
-        web = [t for t in body.get("tools", ()) if _is_web_tool(t)]
-        config = body.get("output_config", {})
-        system = [_unmarked(t) for t in web], cites(body), body.get("speed") or "standard", config.get("format")
-        messages = (
-            body.get("tool_choice", {"type": "auto"}),
-            _has_images(body),
-            _thinking(body, model),
-            config.get("effort") or model.default_effort,
-        )
-        self._levels: dict[Level, bytes] = {"tools": tools, "system": _digest(tools + _json(system))}
-        self._levels["messages"] = _digest(self._levels["system"] + _json(messages))
-
-    def of(self, level: Level) -> bytes:
-        return self._levels[level]
-
-
-def thinks(body: Body, model: Model) -> bool:
-    kind = body.get("thinking", {}).get("type")
-    if kind is None:
-        return model.thinking != "off"
-    return kind in ("adaptive", "enabled")
-
-
-def cites(body: Body) -> bool:
-    return any((block.get("citations") or {}).get("enabled") for block in documents(body))
-
-
-def documents(body: Body) -> Iterator[dict[str, Any]]:
-    """All document and search result blocks of the messages, in order, those inside tool results included."""
-    for message in body["messages"]:
-        for block in _content(message["content"]):
-            inner = block.get("content") if block["type"] == "tool_result" else None
-            for candidate in (block, *(inner if isinstance(inner, list) else ())):
-                if candidate["type"] in ("document", "search_result"):
-                    yield candidate
+    tools = _digest(_json(model.id))
+    system = _digest(tools + _json(settings.before_system(body)))
+    messages = _digest(system + _json(settings.before_messages(body, model)))
+    return {"tools": tools, "system": system, "messages": messages}
 
 
 def _rendered(body: Body, model: Model) -> Iterator[tuple[Level, str, str, dict[str, Any]]]:
-    for i, tool in enumerate(body.get("tools", ())):
-        if not _is_web_tool(tool) and not tool.get("defer_loading"):
-            yield "tools", f"tools.{i}", "", tool
-    for i, block in enumerate(_content(body.get("system", ()))):
+    """The blocks in the order of rendering. Deferred tools are not rendered; web tools are part of the system prompt."""
+    tools = [(f"tools.{i}", tool) for i, tool in enumerate(body.get("tools", ())) if not tool.get("defer_loading")]
+    for level in ("tools", "system"):
+        yield from ((level, place, "", tool) for place, tool in tools if _is_web_tool(tool) is (level == "system"))
+    for i, block in enumerate(content_of(body.get("system", ()))):
         yield "system", f"system.{i}", "", block
     stripped = 0 if model.keeps else _last_question(body["messages"])
     for i, message in enumerate(body["messages"]):
-        for j, block in enumerate(_content(message["content"])):
+        for j, block in enumerate(content_of(message["content"])):
             if i < stripped and block["type"] in ("thinking", "redacted_thinking"):
                 continue
             yield "messages", f"messages.{i}.content.{j}", message["role"], block
@@ -145,12 +113,14 @@ def _rendered(body: Body, model: Model) -> Iterator[tuple[Level, str, str, dict[
 
 def _last_question(messages: list[dict[str, Any]]) -> int:
     for i in range(len(messages) - 1, -1, -1):
-        if messages[i]["role"] == "user" and any(b["type"] != "tool_result" for b in _content(messages[i]["content"])):
+        if messages[i]["role"] == "user" and any(
+            b["type"] != "tool_result" for b in content_of(messages[i]["content"])
+        ):
             return i
     return 0
 
 
-def _block(level: Level, place: str, role: str, value: dict[str, Any], settings: bytes, model: Model) -> Block:
+def _block(level: Level, place: str, role: str, value: dict[str, Any], ahead: bytes, model: Model) -> Block:
     kind = "tool" if level == "tools" else value["type"]
     material, count = _material(kind, value, model.token_factor)
     content = _digest(f"{level}\0{role}\0{kind}\0".encode() + material)
@@ -160,7 +130,7 @@ def _block(level: Level, place: str, role: str, value: dict[str, Any], settings:
     if ttl and empty:
         raise invalid(f"{place}: cache_control cannot be set for empty text blocks")
     markable = not empty and kind not in ("thinking", "redacted_thinking")
-    return Block(level, place, kind, content, _digest(settings + content), count, ttl, markable)
+    return Block(level, place, kind, content, _digest(ahead + content), count, ttl, markable)
 
 
 def _material(kind: str, value: dict[str, Any], factor: float) -> tuple[bytes, int]:
@@ -246,23 +216,6 @@ def _check_marks(prompt: Prompt) -> None:
                 "`messages`."
             )
         short = short or block.ttl == "5m"
-
-
-def _content(content: Any) -> list[dict[str, Any]]:
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}] if content else []
-    return list(content)
-
-
-def _thinking(body: Body, model: Model) -> list[Any]:
-    """The configuration as it is rendered: the default spelled out is the default, `display` is not rendered."""
-    config = body.get("thinking", {})
-    default = "disabled" if model.thinking == "off" else "adaptive"
-    return [config.get("type", default), config.get("budget_tokens")]
-
-
-def _has_images(body: Body) -> bool:
-    return any(block["type"] == "image" for message in body["messages"] for block in _content(message["content"]))
 
 
 def _is_web_tool(tool: dict[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from app.sandbox import answer, blocks, request, rules
 from app.sandbox.blocks import Prompt
 from app.sandbox.cache import Cache, Plan
 from app.sandbox.clock import Clock
+from app.sandbox.diagnostics import Diagnostics, fingerprint
 from app.sandbox.faults import Script
 from app.sandbox.ids import Ids
 from app.sandbox.index import Index
@@ -30,6 +31,7 @@ class Exchange:
     plan: Plan
     message_id: str
     begins_at: float
+    diagnosis: dict[str, Any] | None = None
     record: Record | None = None
 
     @property
@@ -67,10 +69,11 @@ class Exchange:
             "type": "message",
             "role": "assistant",
             "model": self.body["model"],
-            "content": _content(reply) if reply else [],
+            "content": reply.content() if reply else [],
             "stop_reason": reply.stop_reason if reply else None,
             "stop_sequence": reply.stop_sequence if reply else None,
             "usage": self.usage(reply),
+            **({"diagnostics": self.diagnosis} if self.body.get("diagnostics") is not None else {}),
         }
 
     def usage(self, reply: Reply | None) -> dict[str, Any]:
@@ -101,10 +104,11 @@ class Engine:
         self.ids = Ids(options.seed)
         self.cache = Cache(Index(options.memory_bytes))
         self.library = answer.Library()
+        self.diagnostics = Diagnostics()
         self.script = Script()
         self.log = Log()
 
-    def accept(self, raw: bytes, key: str) -> Exchange:
+    def accept(self, raw: bytes, key: str, betas: frozenset[str] = frozenset()) -> Exchange:
         """Everything that happens at once, at the request's start. Raises ApiError."""
         now = self.clock.now()
         body = request.parse_create(raw)
@@ -116,7 +120,10 @@ class Engine:
         plan = self.cache.look(workspace(key), prompt, now)
         profile = self.options.pace
         reading = profile.reading_s(plan.usage.read, prompt.total - plan.usage.read) / self.options.speed
-        return Exchange(body, prompt, plan, self.ids.new("msg"), now + reading)
+        exchange = Exchange(body, prompt, plan, self.ids.new("msg"), now + reading)
+        if body.get("diagnostics") is not None:
+            self._diagnose(exchange, workspace(key), betas)
+        return exchange
 
     def count(self, raw: bytes) -> int:
         body = request.parse_count(raw)
@@ -149,15 +156,14 @@ class Engine:
         start = f"{self.options.seed}/{exchange.prompt.binding.hex()}".encode()
         return cycle(hashlib.shake_256(start).digest(1024))
 
+    def _diagnose(self, exchange: Exchange, workspace: bytes, betas: frozenset[str]) -> None:
+        """Compare with the request that the caller names, and keep this one to be compared with."""
+        mine = fingerprint(exchange.body, exchange.prompt, betas, exchange.plan.started_at)
+        previous = exchange.body["diagnostics"].get("previous_message_id")
+        exchange.diagnosis = self.diagnostics.compare(workspace, previous, mine)
+        self.diagnostics.keep(workspace, exchange.message_id, mine)
+
     def _answer(self, exchange: Exchange) -> Reply:
         sources = answer.sources_of(exchange.body)
         passages = self.library.find(sources, answer.question_of(exchange.body), limit=3)
         return compose(exchange.body, exchange.prompt, passages, self.options.pace)
-
-
-def _content(reply: Reply) -> list[dict[str, Any]]:
-    content: list[dict[str, Any]] = []
-    if reply.thought:
-        content.append({"type": "thinking", "thinking": reply.thought.text, "signature": reply.thought.signature})
-    content += [{"type": "text", "text": piece.text} for piece in reply.pieces]
-    return content

@@ -17,9 +17,11 @@ _Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 @with_config(ConfigDict(extra="forbid", strict=True))
 class Fault(TypedDict):
-    """Which requests: `path`, `only` (streams, whole answers, warms), after `skip` others, `times` times. What happens:
-    `status` instead of an answer (with `headers`, `message`, `details`); `delay_s` before the first byte; `then` after
-    `after_events` events of a stream; `drip_bytes` at a time, `drip_s` apart; a wrong `content_type`."""
+    """Which requests: `path`, `only` (streams, whole answers, warms), after `skip` others, `times` times.
+
+    What happens: `status` instead of an answer (with `headers`, `message`, `details`); `delay_s` before the first byte;
+    `then` after `after_events` events of a stream; `drip_bytes` at a time, `drip_s` apart; a wrong `content_type`;
+    `diagnosis` instead of a comparison."""
 
     path: NotRequired[Literal["/v1/messages", "/v1/messages/count_tokens"]]
     only: NotRequired[Literal["stream", "whole", "warm"]]
@@ -35,6 +37,7 @@ class Fault(TypedDict):
     error: NotRequired[str]
     drip_bytes: NotRequired[Annotated[int, Field(ge=1)]]
     drip_s: NotRequired[_Seconds]
+    diagnosis: NotRequired[Literal["pending", "unavailable"]]
     content_type: NotRequired[Annotated[str, Field(pattern=r"^[\x20-\x7e]+$")]]
 
 

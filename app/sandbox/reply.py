@@ -1,14 +1,17 @@
-"""What the response says, before it is put on the wire: a thought, text in pieces, why it stopped and what it cost.
-Pure: the same request and passages give the same reply."""
+"""What the response says, before it is put on the wire: a thought, text in pieces with their citations or a call of a
+forced tool, why it stopped and what it cost. Pure: the same request and passages give the same reply."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from app.sandbox import signature, tokens
 from app.sandbox.answer import LEAD, NOTHING, Passage
-from app.sandbox.blocks import Prompt, thinks
+from app.sandbox.blocks import Prompt
 from app.sandbox.models import Model
 from app.sandbox.profile import Profile
 from app.sandbox.request import Body
+from app.sandbox.settings import cites, thinks
+from app.sandbox.toolcall import ToolCall, forced_call
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,11 @@ class Thought:
 
 @dataclass(frozen=True)
 class Piece:
+    """A text block of the response. What is cited does not count as output, what is written does."""
+
     text: str
     size: int
+    citation: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,8 @@ class Reply:
     thought: Thought | None
     pieces: list[Piece]
     stop_reason: str
-    stop_sequence: str | None
+    stop_sequence: str | None = None
+    call: ToolCall | None = None
 
     @property
     def thinking_tokens(self) -> int:
@@ -39,23 +46,40 @@ class Reply:
 
     @property
     def output_tokens(self) -> int:
-        return self.thinking_tokens + sum(piece.size for piece in self.pieces)
+        call = self.call.size if self.call else 0
+        return self.thinking_tokens + call + sum(piece.size for piece in self.pieces)
+
+    def content(self) -> list[dict[str, Any]]:
+        """The message's content blocks."""
+        content: list[dict[str, Any]] = []
+        if self.thought:
+            content.append({"type": "thinking", "thinking": self.thought.text, "signature": self.thought.signature})
+        for piece in self.pieces:
+            block: dict[str, Any] = {"type": "text", "text": piece.text}
+            content.append({**block, "citations": [piece.citation]} if piece.citation else block)
+        if self.call:
+            content.append(self.call.block())
+        return content
 
 
-EMPTY = Reply(None, [], "max_tokens", None)
+EMPTY = Reply(None, [], "max_tokens")
 
 
 def compose(body: Body, prompt: Prompt, passages: list[Passage], profile: Profile) -> Reply:
-    model = prompt.model
     budget = body["max_tokens"]
     thought = _thought(body, prompt, passages, min(profile.thinking_tokens, budget))
     if thought:
         budget -= thought.size
-    text, sequence = _stopped(_text(passages, profile, model), body.get("stop_sequences", []))
-    size = tokens.of_text(text, model.token_factor)
-    if size > budget:
-        return Reply(thought, _cut(text, budget, model), "max_tokens", None)
-    return Reply(thought, [Piece(text, size)] if text else [], "stop_sequence" if sequence else "end_turn", sequence)
+    call = forced_call(body, prompt)
+    if call is not None:
+        if call.size > budget:
+            return Reply(thought, [], "max_tokens")
+        return Reply(thought, [], "tool_use", call=call)
+    pieces = _pieces(passages, profile, prompt.model, cited=cites(body))
+    pieces, sequence = _stopped(pieces, body.get("stop_sequences", []), prompt.model)
+    if sum(piece.size for piece in pieces) > budget:
+        return Reply(thought, _cut(pieces, budget, prompt.model), "max_tokens")
+    return Reply(thought, pieces, "stop_sequence" if sequence else "end_turn", sequence)
 
 
 def _thought(body: Body, prompt: Prompt, passages: list[Passage], size: int) -> Thought | None:
@@ -74,38 +98,87 @@ def _thought(body: Body, prompt: Prompt, passages: list[Passage], size: int) -> 
     return Thought(thought if shown else "", seal, size)
 
 
-def _text(passages: list[Passage], profile: Profile, model: Model) -> str:
+def _pieces(passages: list[Passage], profile: Profile, model: Model, *, cited: bool) -> list[Piece]:
+    """One piece of text, or several of which the quotes carry their citations."""
     if not passages:
-        return NOTHING
-    text = LEAD
-    for passage in passages:
-        quote = _quote(passage)
-        if text is LEAD or tokens.of_text(text + quote, model.token_factor) <= profile.answer_tokens:
-            text += quote
-    return text
+        return [_sized(NOTHING, model)]
+    texts: list[tuple[str, dict[str, Any] | None]] = [(LEAD, None)]
+    room = profile.answer_tokens - tokens.of_text(LEAD, model.token_factor)
+    for n, passage in enumerate(passages):
+        quote = passage.text.rstrip()
+        before, after = _frame(passage, quote)
+        room -= tokens.of_text(before + quote + after, model.token_factor)
+        if n and room < 0:
+            break
+        texts += [(before, None), (quote, _citation(passage, quote)), (after, None)]
+    if not cited:
+        return [_sized("".join(text for text, _ in texts), model)]
+    merged: list[tuple[str, dict[str, Any] | None]] = []
+    for text, citation in texts:
+        if citation is None and merged and merged[-1][1] is None:
+            text = merged.pop()[0] + text
+        merged.append((text, citation))
+    return [_sized(text, model, citation) for text, citation in merged]
 
 
-def _quote(passage: Passage) -> str:
-    text = passage.text.rstrip()
+def _frame(passage: Passage, quote: str) -> tuple[str, str]:
+    """What stands around a quote in Markdown: its place, and a fence longer than any in it."""
     fence = "```"
-    while fence in text:
+    while fence in quote:
         fence += "`"
     title = passage.source.title
     language = "python" if title.endswith(".py") else ""
-    lines = f"lines {passage.first_line}–{passage.last_line}"
-    return f"**{title}**, {lines}\n\n{fence}{language}\n{text}\n{fence}\n\n"
+    place = f"**{title}**, lines {passage.first_line}–{passage.last_line}"
+    return f"{place}\n\n{fence}{language}\n", f"\n{fence}\n\n"
 
 
-def _stopped(text: str, sequences: list[str]) -> tuple[str, str | None]:
+def _citation(passage: Passage, quote: str) -> dict[str, Any] | None:
+    source = passage.source
+    if source.origin is None:
+        return None
+    if source.part is None:
+        place = {"start_char_index": passage.start, "end_char_index": passage.start + len(quote)}
+        named = {"document_index": source.number, "document_title": source.origin.get("title")}
+        return {"type": "char_location", "cited_text": quote, **named, **place}
+    place = {"start_block_index": source.part, "end_block_index": source.part + 1}
+    if source.origin["type"] == "document":
+        named = {"document_index": source.number, "document_title": source.origin.get("title")}
+        return {"type": "content_block_location", "cited_text": source.text, **named, **place}
+    named = {"search_result_index": source.number, "source": source.origin["source"], "title": source.title}
+    return {"type": "search_result_location", "cited_text": source.text, **named, **place}
+
+
+def _stopped(pieces: list[Piece], sequences: list[str], model: Model) -> tuple[list[Piece], str | None]:
+    """The pieces up to the first stop sequence, wherever a piece ends."""
+    text = "".join(piece.text for piece in pieces)
     found = [(text.find(sequence), sequence) for sequence in sequences if sequence in text]
     if not found:
-        return text, None
-    place, sequence = min(found)
-    return text[:place], sequence
+        return pieces, None
+    left, sequence = min(found)
+    kept = []
+    for piece in pieces:
+        if left <= 0:
+            break
+        kept.append(piece if len(piece.text) <= left else _sized(piece.text[:left], model))
+        left -= len(piece.text)
+    return kept, sequence
 
 
-def _cut(text: str, budget: int, model: Model) -> list[Piece]:
-    if budget <= 0:
-        return []
-    size = int(budget * tokens.BYTES_PER_TOKEN / model.token_factor)
-    return [Piece(text.encode()[:size].decode(errors="ignore"), budget)]
+def _cut(pieces: list[Piece], budget: int, model: Model) -> list[Piece]:
+    """The pieces that fit, the last one cut so that the budget is used up exactly."""
+    kept = []
+    for piece in pieces:
+        if budget <= 0:
+            break
+        if piece.size > budget:
+            size = int(budget * tokens.BYTES_PER_TOKEN / model.token_factor)
+            piece = Piece(piece.text.encode()[:size].decode(errors="ignore"), budget)
+        kept.append(piece)
+        budget -= piece.size
+    if budget and kept:
+        kept[-1] = replace(kept[-1], size=kept[-1].size + budget)
+    return kept
+
+
+def _sized(text: str, model: Model, citation: dict[str, Any] | None = None) -> Piece:
+    return Piece(text, tokens.of_text(text, model.token_factor), citation)

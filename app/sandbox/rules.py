@@ -4,7 +4,7 @@ exclude each other, conversations out of order. Each check raises the API's own 
 from collections.abc import Iterator
 from typing import Any
 
-from app.sandbox import blocks, signature
+from app.sandbox import settings, signature
 from app.sandbox.blocks import Prompt
 from app.sandbox.errors import ApiError, invalid
 from app.sandbox.models import MODELS, Model
@@ -122,7 +122,7 @@ def _check_sampling(body: Body, model: Model) -> None:
             continue
         if not model.sampling:
             raise invalid(f"{name}: non-default values are not supported for this model.")
-        if blocks.thinks(body, model) and not (name == "top_p" and value >= 0.95):
+        if settings.thinks(body, model) and not (name == "top_p" and value >= 0.95):
             raise invalid(f"`{name}` must be left at its default when thinking is enabled.")
 
 
@@ -133,7 +133,7 @@ def _check_prefill(body: Body, model: Model) -> None:
         raise invalid(
             "This model does not support assistant message prefill. The conversation must end with a user message."
         )
-    if blocks.thinks(body, model):
+    if settings.thinks(body, model):
         raise invalid("messages: prefilling the assistant's response is not supported when thinking is enabled")
 
 
@@ -193,7 +193,7 @@ def _check_tools(body: Body, model: Model) -> None:
 
 
 def _check_citations(body: Body) -> None:
-    enabled = {bool((d.get("citations") or {}).get("enabled")) for d in blocks.documents(body)}
+    enabled = {bool((d.get("citations") or {}).get("enabled")) for d in settings.documents(body)}
     if len(enabled) > 1:
         raise invalid("citations: must be enabled on all or none of the documents of a request")
     if True in enabled and body.get("output_config", {}).get("format"):
