@@ -17,6 +17,7 @@ from app.contexts.drafts import Draft, InvalidDraft
 from app.contexts.library import ContextTooLarge, ContextView, Library, UnknownContext
 from app.contexts.sources import collect
 from app.processes import CannotStart, EmbeddedRedis
+from app.prompt.context import DEFAULT_MAX_TOKENS
 from app.prompt.lint import lint_context
 from app.settings import Settings
 from app.store.connection import Store, StoreUnavailable
@@ -117,7 +118,7 @@ def _add_contexts(commands: "Commands[argparse.ArgumentParser]") -> None:
     add.add_argument("paths", metavar="PATH", type=Path, nargs="+", help="a file or folder")
     add.add_argument("--instructions", metavar="TEXT", help="what the model is told before the documents")
     add.add_argument("--model", help="the model to ask (HEADSTART_MODEL)")
-    add.add_argument("--max-tokens", type=int, help="the longest answer, in tokens (4096)")
+    add.add_argument("--max-tokens", type=int, help=f"the longest answer, in tokens ({DEFAULT_MAX_TOKENS})")
     add.add_argument(
         "--thinking", choices=("adaptive", "disabled", "between_tools"), help="how it thinks (the model's default)"
     )

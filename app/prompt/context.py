@@ -15,7 +15,8 @@ Ttl = Literal["5m", "1h"]
 Thinking = Literal["adaptive", "disabled", "between_tools"]
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 
-DEFAULT_MAX_TOKENS = 4096
+# Thinking counts towards it, so an answer needs more room than its text.
+DEFAULT_MAX_TOKENS = 16_000
 
 
 class InvalidContext(ValueError):

@@ -24,17 +24,15 @@ MARKS: dict[Ttl, bytes] = {
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Where one complete turn ends. Offsets count from the end of the opening; `block` is the breakpoint's position
-    among the turns' blocks, counted from 1."""
+    """Where one complete turn ends: `size` bytes and `blocks` content blocks after the end of the opening. Its last
+    byte is the closing brace of a block that a breakpoint can be put on."""
 
     size: int
-    mark: int
-    block: int
     blocks: int
 
     def as_list(self) -> list[int]:
         """The same as a list that can be stored, and given back as `End(*list)`."""
-        return [self.size, self.mark, self.block, self.blocks]
+        return [self.size, self.blocks]
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class Transcript:
         opened = (*self.opening, mark + b"}")
         if not self.ends:
             return Prefix(opened, turn=1, breakpoints=1)
-        offsets = [end.mark for end in self._marked()]
+        offsets = [end.size - 1 for end in self._marked()]
         parts = [*opened]
         for start, stop in zip([0, *offsets], [*offsets, self.ends[-1].size], strict=True):
             parts += [self.turns[start:stop], mark]
@@ -91,7 +89,7 @@ class Transcript:
 
     def _marked(self) -> Sequence[End]:
         last = self.ends[-1]
-        if len(self.ends) > 1 and last.block - self.ends[-2].block >= LOOKBACK:
+        if len(self.ends) > 1 and last.blocks - self.ends[-2].blocks >= LOOKBACK:
             return self.ends[-2:]
         return self.ends[-1:]
 
@@ -104,12 +102,7 @@ def append_turn(transcript: Transcript, question: str, answer: Sequence[dict[str
     blocks = answer_blocks(answer)
     if not blocks:
         return None
-    before = transcript.ends[-1] if transcript.ends else End(0, 0, 0, 0)
+    before = transcript.ends[-1] if transcript.ends else End(0, 0)
     added = question_bytes(question, first=not transcript.ends)
-    mark, position = before.size + len(added) - 1, before.blocks + 1
-    added += b']},{"role":"assistant","content":['
-    for number, (block, markable) in enumerate(blocks):
-        added += b"," + block if number else block
-        if markable:
-            mark, position = before.size + len(added) - 1, before.blocks + 2 + number
-    return added, End(before.size + len(added), mark, position, before.blocks + 1 + len(blocks))
+    added += b']},{"role":"assistant","content":[' + b",".join(blocks)
+    return added, End(before.size + len(added), before.blocks + 1 + len(blocks))

@@ -84,17 +84,18 @@ def ask_tail(question: str, *, first: bool, max_tokens: int) -> bytes:
     return question_bytes(question, first=first) + b']}],"max_tokens":%d,"stream":true}' % max_tokens
 
 
-def answer_blocks(blocks: Iterable[dict[str, Any]]) -> list[tuple[bytes, bool]]:
-    """An answer's content blocks as they go back to the API, verbatim, each with whether a breakpoint may follow it.
+def answer_blocks(blocks: Iterable[dict[str, Any]]) -> list[bytes]:
+    """An answer's content blocks as they go back to the API: verbatim, thinking with its signature.
 
-    Text blocks that stayed empty are left out, since the API refuses to take back what it sent there; `citations` that
-    is null is left out for the same reason. Thinking blocks keep their signature.
+    Left out is what the API sends but refuses to take back: text blocks that stayed empty, `citations` that is null, and
+    thinking after the last other block, as when an answer was cut off while the model thought again.
     """
-    kept = []
+    kept: list[dict[str, Any]] = []
     for block in blocks:
-        if block.get("type") == "text":
-            if not block.get("text"):
-                continue
-            block = {key: value for key, value in block.items() if not (key == "citations" and value is None)}
-        kept.append((dump(block), block.get("type") not in ("thinking", "redacted_thinking")))
-    return kept
+        if block.get("type") != "text":
+            kept.append(block)
+        elif block.get("text"):
+            kept.append({key: value for key, value in block.items() if key != "citations" or value is not None})
+    while kept and kept[-1].get("type") in ("thinking", "redacted_thinking"):
+        kept.pop()
+    return [dump(block) for block in kept]

@@ -129,6 +129,10 @@ class Asking:
         task.add_done_callback(lambda done: self._forget(producer, done))
         return turn
 
+    async def follow(self, session: SessionRecord, turn: str) -> AsyncIterator[bytes]:
+        """The frames of a turn that `ask` has just accepted, until its end."""
+        return await self.journal.tail(session.id, turn, 0)
+
     async def tail(self, turn: str, owner: str, after: int) -> AsyncIterator[bytes]:
         """The turn's frames after event `after`, until its end. Raises `UnknownTurn` and `JournalGone`."""
         return await self.journal.tail(await self._session_of(turn, owner), turn, after)

@@ -61,7 +61,7 @@ async def ask_session(session: str, body: AskBody, rooms: InRooms, asker: Asker)
     question = _checked(body.question, rooms.max_question_chars)
     found = await rooms.conversations.get(session, asker)
     turn = await rooms.asking.ask(found, question)
-    return event_stream(await rooms.asking.tail(turn, asker, 0), turn)
+    return event_stream(await rooms.asking.follow(found, turn), turn)
 
 
 @router.post("/{session}/fork", status_code=201)
