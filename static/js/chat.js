@@ -244,6 +244,7 @@ class Chat {
     if (turn.state === 'failed' && !this.composer.value) this.composer.value = turn.question;
     const { warm } = await call('GET', `/api/sessions/${this.#session}`, undefined, signal).catch(() => ({}));
     if (warm) this.warmth.show(warm, true);
+    if (this.composer.busy) this.warmth.trigger('keystroke');
   }
 
   async stop() {

@@ -2,9 +2,20 @@
 /** The input: keys, height, the draft that outlives a reload, and Send turning into Stop. Knows nothing of turns. */
 
 const DRAFT = 'headstart.draft';
+const NOTICED_MS = 800;
+
+/** A browser may refuse to keep anything; then a draft lives as long as the page. */
+const kept = (() => {
+  try {
+    return sessionStorage;
+  } catch {
+    return null;
+  }
+})();
 
 export class Composer {
   #locked = false;
+  #slow = 0;
 
   /**
    * @param {HTMLFormElement} form
@@ -16,7 +27,7 @@ export class Composer {
     this.sendButton = /** @type {HTMLButtonElement} */ (form.querySelector('.send'));
     this.stopButton = /** @type {HTMLButtonElement} */ (form.querySelector('.stop'));
     this.on = on;
-    this.value = sessionStorage.getItem(DRAFT) || '';
+    this.value = kept?.getItem(DRAFT) || '';
     this.input.addEventListener('focus', () => on.about('focus'));
     this.input.addEventListener('input', () => {
       this.#settle();
@@ -28,6 +39,11 @@ export class Composer {
       event.preventDefault();
       this.submit();
     });
+  }
+
+  /** Whether the reader is at it. */
+  get busy() {
+    return document.activeElement === this.input && this.value.trim() !== '';
   }
 
   get value() {
@@ -50,6 +66,9 @@ export class Composer {
     this.#locked = on;
     this.input.readOnly = on;
     this.form.setAttribute('aria-busy', String(on));
+    clearTimeout(this.#slow);
+    this.sendButton.textContent = 'Send';
+    if (on) this.#slow = setTimeout(() => { this.sendButton.textContent = 'Sending…'; }, NOTICED_MS);
     this.#settle();
   }
 
@@ -64,7 +83,7 @@ export class Composer {
   }
 
   #settle() {
-    sessionStorage.setItem(DRAFT, this.value);
+    kept?.setItem(DRAFT, this.value);
     this.sendButton.disabled = this.#locked || !this.value.trim();
     if (CSS.supports('field-sizing', 'content')) return;
     this.input.rows = Math.min(10, this.value.split('\n').length + Math.floor(this.value.length / 80));

@@ -130,6 +130,21 @@ def test_stop_ends_the_answer_and_keeps_what_came(gated: Chat, gate: Gate, way: 
     gated.expect_state(gated.ask("And ship 8?"), "done")
 
 
+def test_what_is_typed_during_an_answer_is_warmed_when_the_answer_ends(gated: Chat, gate: Gate) -> None:
+    gate.hold_answers(after_deltas=1)
+    turn = gated.ask("Which ship is ship 42?")
+    expect(turn.locator(".prose")).not_to_be_empty()
+    gated.input.press_sequentially("And ship 43?")
+    gate.open_all()
+    gated.expect_state(turn, "done")
+    gated.expect_chip("warm")
+    warm = gated.stored()["warm"]
+    assert warm["state"] == "warm"
+    assert warm["tokens_read"] > warm["tokens_written"] > 0
+    gated.input.press("Enter")
+    expect(gated.turns.nth(1).locator(".cache")).to_have_text("cache hit")
+
+
 def test_a_new_conversation_starts_empty_and_the_old_one_is_one_step_back(chat: Chat) -> None:
     turn = chat.ask(QUESTION)
     chat.expect_state(turn, "done")
