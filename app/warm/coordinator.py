@@ -86,7 +86,7 @@ class Coordinator:
         if claim.fence is not None:
             self._spawn(digest, self._write(session, digest, claim.fence, claim.now_ms))
         if wait and record.state is WarmState.WARMING:
-            return await self._ended(digest)
+            return await self._ended(digest, time.monotonic() + self._join_timeout_s)
         return record
 
     async def state(self, session: SessionRecord) -> WarmRecord:
@@ -106,21 +106,21 @@ class Coordinator:
 
     async def join(self, session: SessionRecord, plan: Plan) -> Plan:
         """Wait for the warm that `plan` joins, within bounds: a plan to hit, or to go cold and why."""
-        ended = await self._ended(plan.digest)
-        if ended.state is WarmState.WARMING:
-            return replace(plan, kind="cold", record=replace(COLD, reason=Reason.JOIN_GAVE_UP))
-        return await self.plan(session)
+        deadline = time.monotonic() + self._join_timeout_s
+        while plan.kind == "join":
+            ended = await self._ended(plan.digest, deadline)
+            if ended.state is WarmState.WARMING:
+                return replace(plan, kind="cold", record=replace(COLD, reason=Reason.JOIN_GAVE_UP))
+            # If it failed, the first of those who waited goes cold, and the others join that.
+            plan = await self.plan(session)
+        return plan
 
     async def expectation(self, session: SessionRecord, plan: Plan) -> Expectation:
         """How many tokens a question under `plan` should read from the cache, and why not its whole prefix, if so."""
         if plan.kind == "hit":
             return Expectation(plan.record.tokens or 0, None)
-        earlier = (
-            [record for record, _ in await self._warms.get_all(list(session.digests[:-1]))]
-            if session.digests[:-1]
-            else []
-        )
-        known = [record.tokens or 0 for record in earlier if record.state is WarmState.WARM]
+        earlier = await self._warms.get_all(list(session.digests[:-1]))
+        known = [record.tokens or 0 for record, _ in earlier if record.state is WarmState.WARM]
         return Expectation(max(known, default=0), _why_cold(plan.record))
 
     async def wrote(self, session: SessionRecord, plan: Plan, usage: Usage, message_id: str | None) -> None:
@@ -244,9 +244,8 @@ class Coordinator:
                 if not await self._warms.renew(digest, fence, lease_ms=LEASE_MS):
                     return
 
-    async def _ended(self, digest: str) -> WarmRecord:
-        """The state once the warming of `digest`, here or elsewhere, has ended; still warming if it took too long."""
-        deadline = time.monotonic() + self._join_timeout_s
+    async def _ended(self, digest: str, deadline: float) -> WarmRecord:
+        """The state once the warming of `digest`, here or elsewhere, has ended; still warming at the `deadline`."""
         while True:
             if task := self._running.get(digest):
                 await asyncio.wait([task], timeout=max(0.0, deadline - time.monotonic()))
