@@ -13,13 +13,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.contexts.drafts import Draft, InvalidDraft
+from app.contexts.drafts import Draft, InvalidDraft, check_texts
 from app.contexts.library import ContextTooLarge, ContextView, Library, UnknownContext
 from app.contexts.sources import collect
 from app.processes import CannotStart, EmbeddedRedis
 from app.prompt.context import DEFAULT_MAX_TOKENS
 from app.prompt.lint import lint_context
-from app.settings import Settings
+from app.settings import Settings, variable
 from app.store.connection import Store, StoreUnavailable
 from app.store.contexts import PUBLIC, Contexts
 
@@ -71,7 +71,7 @@ def _add_serve(commands: "Commands[argparse.ArgumentParser]") -> None:
         epilog="Ctrl-C stops everything that was started.",
     )
     serve.add_argument("--host", help="the address to listen on (HEADSTART_HOST, 127.0.0.1)")
-    serve.add_argument("--port", type=int, help="the port, 0 for a free one (HEADSTART_PORT, 8000)")
+    serve.add_argument("--port", type=_port, help="the port, 0 for a free one (HEADSTART_PORT, 8000)")
     serve.set_defaults(run=_serve)
 
 
@@ -84,7 +84,7 @@ def _add_sandbox(commands: "Commands[argparse.ArgumentParser]") -> None:
         epilog="Point the SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:9000 ANTHROPIC_API_KEY=any",
     )
     sandbox.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
-    sandbox.add_argument("--port", type=int, default=9000, help="the port, 0 for a free one (default: %(default)s)")
+    sandbox.add_argument("--port", type=_port, default=9000, help="the port, 0 for a free one (default: %(default)s)")
     sandbox.add_argument(
         "--profile", default="cookbook", help="where the times come from: cookbook or instant (default: %(default)s)"
     )
@@ -147,12 +147,21 @@ def _add_doctor(commands: "Commands[argparse.ArgumentParser]") -> None:
     doctor.set_defaults(run=_doctor)
 
 
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to 65535")
+    return int(text)
+
+
 def _settings(**given: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
+    except UnicodeDecodeError:
+        raise Refused(".env is not UTF-8 text") from None
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)
+            f"{variable(str(one['loc'][0]))}: {one['msg'].removeprefix('Value error, ')}"
+            for one in error.errors(include_input=False, include_context=False)
         )
         raise Refused(f"a setting is not valid: {wrong}") from None
 
@@ -204,10 +213,13 @@ def _with_library(action: Callable[[Library], Awaitable[None]]) -> None:
 
 
 async def _add_context(library: Library, parsed: argparse.Namespace) -> None:
+    if not parsed.name.strip():
+        raise Refused("the name is empty")
+    check_texts({"name": parsed.name, "model": parsed.model, "instructions": parsed.instructions})
     try:
         collected = collect(parsed.paths)
-    except FileNotFoundError as error:
-        raise Refused(f"there is no {error}") from None
+    except OSError as error:
+        raise Refused(f"cannot read {error.filename}: {error.strerror}") from None
     for skipped in collected.skipped:
         print(f"left out: {skipped.title} ({skipped.reason})")
     if not collected.documents:

@@ -96,8 +96,8 @@ class EmbeddedRedis(Companion):
     """A private Redis on a unix socket, its data in `folder`, append-only."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._socket = _socket_path(folder)
+        self._folder = folder.absolute()
+        self._socket = _socket_path(self._folder)
         self._lock: IO[bytes] | None = None
 
     @property
@@ -106,8 +106,12 @@ class EmbeddedRedis(Companion):
         return f"unix://{self._socket}"
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            hint = "set HEADSTART_DATA_DIR to a folder that can be written"
+            raise CannotStart(f"cannot make the data folder {error.filename} ({error.strerror}); {hint}") from None
         if not self._own():
             log.info("using the embedded Redis of another headstart, with its data in %s", self._folder)
         else:
@@ -225,7 +229,7 @@ class SandboxProcess(Companion):
 
 
 def _socket_path(folder: Path) -> Path:
-    path = folder.absolute() / "redis.sock"
+    path = folder / "redis.sock"
     if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
         return path
     name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]

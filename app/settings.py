@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from redis import Redis
 
 from app.models import DEFAULT_MODEL
 
@@ -22,6 +23,24 @@ def _switch(value: Any) -> Any:
     """The usual words for on and off."""
     words = {"1": "on", "true": "on", "yes": "on", "0": "off", "false": "off", "no": "off"}
     return words.get(value.lower(), value.lower()) if isinstance(value, str) else value
+
+
+def _redis_url(value: str) -> str:
+    try:
+        Redis.from_url(value)
+    except ValueError as error:
+        raise ValueError(f"not the URL of a Redis ({error})") from None
+    return value
+
+
+def _http_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not the URL of a server: http://… or https://…")
+    return value
 
 
 class Settings(BaseSettings):
@@ -41,12 +60,12 @@ class Settings(BaseSettings):
         validation_alias="ANTHROPIC_API_KEY",
         description="Your key for Claude. Without it and without a base URL, the sandbox answers.",
     )
-    anthropic_base_url: str | None = Field(
+    anthropic_base_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
         default=None,
         validation_alias="ANTHROPIC_BASE_URL",
         description="A Messages API of your own (a gateway, vLLM, …) instead of Anthropic's.",
     )
-    redis_url: str | None = Field(
+    redis_url: Annotated[str, AfterValidator(_redis_url)] | None = Field(
         default=None,
         description="Redis to keep everything in: redis://, rediss:// or unix://. Without it, an embedded Redis.",
     )
@@ -107,13 +126,20 @@ class Settings(BaseSettings):
         return {"kind": kind, "label": label, "hint": hint}
 
 
+def variable(field: str) -> str:
+    """The environment variable that sets `field`, which may be the variable's name itself."""
+    if field not in Settings.model_fields:
+        return field
+    alias = Settings.model_fields[field].validation_alias
+    return alias if isinstance(alias, str) else f"HEADSTART_{field.upper()}"
+
+
 def settings_table() -> str:
     """The README's table of settings, as Markdown."""
     rows = ["| setting | default | what it does |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
-        variable = field.validation_alias or f"HEADSTART_{name.upper()}"
         default = "" if field.default_factory or field.default is None else f"`{field.default}`"
-        rows.append(f"| `{variable}` | {default} | {field.description} |")
+        rows.append(f"| `{variable(name)}` | {default} | {field.description} |")
     return "\n".join(rows)
 
 

@@ -35,7 +35,11 @@ class Draft:
         """The context it makes. Raises `InvalidDraft` with the field and, for a text, the position."""
         try:
             parameters = Parameters(
-                self.model, self.max_tokens or DEFAULT_MAX_TOKENS, self.thinking, self.effort, self.ttl
+                self.model,
+                DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens,
+                self.thinking,
+                self.effort,
+                self.ttl,
             )
             check_parameters(parameters, find_model(self.model))
             documents = tuple(Document(title, text) for title, text in self.documents)

@@ -75,7 +75,10 @@ class Library:
         before = await self._contexts.put(identity, owner, name, about, fragments)
         if before is not None and before not in (await self._contexts.names(owner)).values():
             await self._contexts.release(before, owner)
-        return await self.get(identity, owner)
+        added = await self._view(name, identity, owner)
+        if added is None:
+            raise UnknownContext(name)
+        return added
 
     async def add_sample_once(self, model: str) -> None:
         """Add the sample context for everyone, the first time this store is used; who removes it is not given it again."""
@@ -98,12 +101,18 @@ class Library:
         raise UnknownContext(reference)
 
     async def remove(self, reference: str, owner: str) -> None:
-        """Take a context from `owner`. Raises `UnknownContext`, also for a public context that is not theirs to take."""
-        for name, context in (await self._contexts.names(owner)).items():
-            if reference in (context, name):
-                await self._contexts.remove(context, owner)
-                return
-        raise UnknownContext(reference)
+        """Take a context from `owner`: one name of it, or, by its id, the context under all its names.
+
+        Raises `UnknownContext`, also for a public context that is not theirs to take.
+        """
+        names = await self._contexts.names(owner)
+        removed = {name: context for name, context in names.items() if reference in (name, context)}
+        if not removed:
+            raise UnknownContext(reference)
+        await self._contexts.forget_names(owner, list(removed))
+        kept = {context for name, context in names.items() if name not in removed}
+        for context in set(removed.values()) - kept:
+            await self._contexts.release(context, owner)
 
     async def _reachable(self, owner: str) -> list[tuple[str, str, str]]:
         return [

@@ -4,7 +4,7 @@ A folder gives its text files in sorted order, as `.gitignore` files allow; what
 out and named, so that nobody wonders where it went. A file's text is taken as it is: UTF-8, nothing changed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,15 +35,14 @@ class Collected:
 def collect(paths: Iterable[Path]) -> Collected:
     """The documents in `paths`, files and folders, titled by their path below the folder that was named.
 
-    Raises `FileNotFoundError` for a path that does not exist.
+    Raises `OSError` for a path of `paths` that cannot be found.
     """
     documents: list[Document] = []
     skipped: list[Skipped] = []
     seen: set[Path] = set()
     for path in paths:
-        if not path.exists():
-            raise FileNotFoundError(path)
-        found = [(path.name, path)] if path.is_file() else list(_walk(path))
+        path.stat()
+        found = _walk(path, skipped) if path.is_dir() else [(path.name, path)]
         for title, file in found:
             if file.resolve() in seen:
                 continue
@@ -72,6 +71,8 @@ def decode(title: str, content: bytes) -> Document | Skipped:
 def _read(title: str, file: Path) -> Document | Skipped:
     try:
         check_text(title, "files", "a file name")
+        if not file.is_file():
+            return Skipped(title, "not a file")
         if file.stat().st_size > MAX_FILE_BYTES:
             return Skipped(title, f"larger than {MAX_FILE_BYTES:,} bytes")
         return decode(title, file.read_bytes())
@@ -81,26 +82,40 @@ def _read(title: str, file: Path) -> Document | Skipped:
         return Skipped(title, error.strerror or "unreadable")
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
+def _walk(folder: Path, skipped: list[Skipped]) -> Iterator[tuple[str, Path]]:
     root = folder.resolve()
-    for file in _files(root, root, []):
-        yield f"{root.name}/{file.relative_to(root).as_posix()}", file
+
+    def titled(path: Path) -> str:
+        return f"{root.name}/{path.relative_to(root).as_posix()}".removesuffix("/.")
+
+    for file in _files(root, [], lambda path, reason: skipped.append(Skipped(titled(path), reason))):
+        yield titled(file), file
 
 
-def _files(root: Path, folder: Path, ignores: list[tuple[Path, GitIgnoreSpec]]) -> Iterator[Path]:
-    rules = folder / ".gitignore"
-    if rules.is_file():
-        ignores = [*ignores, (folder, GitIgnoreSpec.from_lines(rules.read_text("utf-8", "replace").splitlines()))]
-    for entry in sorted(folder.iterdir(), key=lambda path: path.name):
-        if entry.name == ".git" or _ignored(entry, ignores):
-            continue
+def _files(
+    folder: Path, ignores: list[tuple[Path, GitIgnoreSpec]], skip: Callable[[Path, str], None]
+) -> Iterator[Path]:
+    try:
+        ignores = [*ignores, *_rules(folder)]
+        entries = sorted(folder.iterdir(), key=lambda path: path.name)
+    except OSError as error:
+        skip(folder, error.strerror or "unreadable")
+        return
+    for entry in entries:
         # Links are not followed: they could lead out of the folder, or in a circle.
-        if entry.is_symlink():
+        if entry.name == ".git" or entry.is_symlink() or _ignored(entry, ignores):
             continue
         if entry.is_dir():
-            yield from _files(root, entry, ignores)
-        elif entry.is_file():
+            yield from _files(entry, ignores, skip)
+        else:
             yield entry
+
+
+def _rules(folder: Path) -> list[tuple[Path, GitIgnoreSpec]]:
+    rules = folder / ".gitignore"
+    if not rules.is_file():
+        return []
+    return [(folder, GitIgnoreSpec.from_lines(rules.read_text("utf-8", "replace").splitlines()))]
 
 
 def _ignored(entry: Path, ignores: list[tuple[Path, GitIgnoreSpec]]) -> bool:

@@ -79,12 +79,9 @@ class Contexts:
         """Keep the size that the upstream counted for `context`'s prefix, unless the context is gone."""
         await self._store.run("learn_tokens", [keys.context(context)], [tokens])
 
-    async def remove(self, context: str, owner: str) -> None:
-        """Take `context` from `owner`, under every name it has there; erase its bytes when nobody else has it."""
-        for name, named in (await self.names(owner)).items():
-            if named == context:
-                await self._store.do("HDEL", keys.contexts_of(owner), name)
-        await self.release(context, owner)
+    async def forget_names(self, owner: str, names: list[str]) -> None:
+        """`owner` no longer calls anything by these `names`."""
+        await self._store.do("HDEL", keys.contexts_of(owner), *names)
 
     async def release(self, context: str, owner: str) -> None:
         """`owner` no longer has `context` under any name: erase its bytes when nobody else has it."""
