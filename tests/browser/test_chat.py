@@ -135,14 +135,38 @@ def test_what_is_typed_during_an_answer_is_warmed_when_the_answer_ends(gated: Ch
     turn = gated.ask("Which ship is ship 42?")
     expect(turn.locator(".prose")).not_to_be_empty()
     gated.input.press_sequentially("And ship 43?")
-    gate.open_all()
+    gate.hold_warms()
+    gate.answers.set()
     gated.expect_state(turn, "done")
+    gated.expect_chip("warming")
+    gate.open_all()
     gated.expect_chip("warm")
     warm = gated.stored()["warm"]
     assert warm["state"] == "warm"
     assert warm["tokens_read"] > warm["tokens_written"] > 0
     gated.input.press("Enter")
     expect(gated.turns.nth(1).locator(".cache")).to_have_text("cache hit")
+
+
+@pytest.mark.parametrize("reader", ["at the end", "further up"])
+def test_the_page_follows_the_answer_only_while_the_reader_is_at_its_end(gated: Chat, gate: Gate, reader: str) -> None:
+    page = gated.page
+    page.set_viewport_size({"width": 800, "height": 480})
+    gated.expect_state(gated.ask("Which ship is ship 41?"), "done")
+    gate.hold_answers(after_deltas=3)
+    turn = gated.ask("Which ship is ship 42?")
+    expect(turn.locator(".prose")).not_to_be_empty()
+    if reader == "further up":
+        page.mouse.move(400, 200)
+        page.mouse.wheel(0, -300)
+        page.wait_for_function("scrollY < document.documentElement.scrollHeight - innerHeight - 200")
+    before = page.evaluate("scrollY")
+    gate.open_all()
+    gated.expect_state(turn, "done")
+    if reader == "at the end":
+        expect(turn.locator(".stats")).to_be_in_viewport(ratio=1)
+    else:
+        assert page.evaluate("scrollY") == before
 
 
 def test_a_new_conversation_starts_empty_and_the_old_one_is_one_step_back(chat: Chat) -> None:

@@ -1,10 +1,11 @@
 """The page's own modules, in the browser that runs them: bytes to events, events to a turn, text to nodes."""
 
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 PARSE = """async chunks => {
     const { Parser } = await import('/static/js/sse.js');
@@ -62,10 +63,13 @@ not a list
 Done – “ünïcødé” 😀"""
 
 
-@pytest.fixture
-def modules(page: Page, sandboxed: str) -> Page:
+@pytest.fixture(scope="module")
+def modules(browser: Browser, sandboxed: str) -> Iterator[Page]:
+    """Any page of ours: its modules are there to be imported."""
+    page = browser.new_page()
     page.goto(sandboxed)
-    return page
+    yield page
+    page.close()
 
 
 def delta(text: str) -> dict[str, Any]:
