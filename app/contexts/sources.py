@@ -88,7 +88,7 @@ def _walk(folder: Path, skipped: list[Skipped]) -> Iterator[tuple[str, Path]]:
     def titled(path: Path) -> str:
         return f"{root.name}/{path.relative_to(root).as_posix()}".removesuffix("/.")
 
-    for file in _files(root, [], lambda path, reason: skipped.append(Skipped(titled(path), reason))):
+    for file in _files(root, _rules_above(root), lambda path, reason: skipped.append(Skipped(titled(path), reason))):
         yield titled(file), file
 
 
@@ -109,6 +109,13 @@ def _files(
             yield from _files(entry, ignores, skip)
         else:
             yield entry
+
+
+def _rules_above(root: Path) -> list[tuple[Path, GitIgnoreSpec]]:
+    """The rules of the folders that `root` lies in, from the top of its repository down; none outside of one."""
+    above = list(root.parents)
+    top = next((number for number, folder in enumerate([root, *above]) if (folder / ".git").exists()), 0)
+    return [rule for folder in reversed(above[:top]) for rule in _rules(folder)]
 
 
 def _rules(folder: Path) -> list[tuple[Path, GitIgnoreSpec]]:

@@ -23,6 +23,7 @@ from app.upstream.events import Event, split_events
 LONGEST_RETRY_S = 8.0
 CONNECT_TIMEOUT_S = 5.0
 MAX_CONNECTIONS = 1000
+SHORTEST_SECRET = 8
 
 _JSON: RequestOptions = {"headers": {"content-type": "application/json"}}
 
@@ -62,7 +63,7 @@ class Upstream:
             response = await self._client.post("/v1/messages", content=body, cast_to=httpx2.Response, options=_JSON)
         try:
             message = json.loads(response.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict) or not isinstance(message.get("usage"), dict):
             raise UpstreamError(UpstreamCode.GARBLED, "the answer is not a message with its usage")
@@ -123,8 +124,8 @@ class Upstream:
             raise self._hushed(UpstreamError(UpstreamCode.UNREACHABLE, str(error))) from error
 
     def _hushed(self, error: UpstreamError) -> UpstreamError:
-        """`error` without our key, should the upstream have repeated it."""
-        if self._secret in error.detail:
+        """`error` without our key, should the upstream have repeated it. What is short is a word, not a key."""
+        if len(self._secret) >= SHORTEST_SECRET and self._secret in error.detail:
             error.detail = error.detail.replace(self._secret, "…")
             error.args = (error.detail,)
         return error
