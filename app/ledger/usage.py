@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+# What is counted beyond this is no count: the arithmetic of money would break at it.
+MOST = 1 << 53
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -46,4 +49,4 @@ class Usage:
 
 def _count(raw: dict[str, Any], name: str, otherwise: int) -> int:
     value = raw.get(name)
-    return value if isinstance(value, int) and value >= 0 else otherwise
+    return value if isinstance(value, int) and 0 <= value < MOST else otherwise

@@ -1,5 +1,6 @@
 """An answer as it is put together from the Messages API's events."""
 
+import json
 from typing import Any
 
 from app.ledger.usage import Usage
@@ -43,26 +44,30 @@ class Answer:
 
     def _take(self, name: str, data: dict[str, Any]) -> bool:
         if name == "message_start":
-            self.message_id = data["message"].get("id")
+            found = data["message"].get("id")
+            self.message_id = found if isinstance(found, str) and found.isascii() else None
             self.usage = self.usage.updated(data["message"].get("usage"))
         elif name == "message_delta":
             self.usage = self.usage.updated(data.get("usage"))
         elif name == "content_block_start":
-            self._blocks[data["index"]] = dict(data["content_block"])
-            self._pieces[data["index"]] = {}
-            return data["content_block"].get("type") == "text" and bool(data["content_block"].get("text"))
+            index, block = data["index"], _checked(data["content_block"])
+            if not isinstance(index, int):
+                raise TypeError("an index that is no whole number")
+            self._blocks[index], self._pieces[index] = block, {}
+            return block["type"] == "text" and bool(block["text"])
         elif name == "content_block_delta":
             return self._take_delta(data["index"], data["delta"])
         return False
 
     def _take_delta(self, index: int, delta: dict[str, Any]) -> bool:
-        kind = delta["type"]
-        if kind in ("text_delta", "thinking_delta", "signature_delta"):
+        kind, block = delta["type"], self._blocks[index]
+        if kind in ("text_delta", "thinking_delta"):
             part = kind.removesuffix("_delta")
             self._pieces[index].setdefault(part, []).append(str(delta[part]))
             return kind == "text_delta" and bool(delta[part])
+        if kind == "signature_delta":
+            block["signature"] = str(delta["signature"])
         if kind == "citations_delta":
-            block = self._blocks[index]
             block["citations"] = [*(block.get("citations") or []), delta["citation"]]
         return False
 
@@ -70,7 +75,23 @@ class Answer:
         block = dict(self._blocks[index])
         for part, pieces in self._pieces[index].items():
             block[part] = (block.get(part) or "") + "".join(pieces)
-        return block
+        return _mended(block)
+
+
+def _checked(block: Any) -> dict[str, Any]:
+    """A copy of a content block whose texts are texts. Raises `TypeError`."""
+    parts = [block["type"], *(block.get(part) or "" for part in ("text", "thinking", "signature"))]
+    if not all(isinstance(part, str) for part in parts) or not isinstance(block.get("citations") or [], list):
+        raise TypeError("a content block with parts of the wrong type")
+    return {**block, "text": block.get("text") or ""} if block["type"] == "text" else dict(block)
+
+
+def _mended(block: dict[str, Any]) -> dict[str, Any]:
+    """`block` with surrogates that were cut apart joined again, and lone ones replaced: they have no UTF-8 form."""
+    text = json.dumps(block, ensure_ascii=False)
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    mended: dict[str, Any] = block if whole == text else json.loads(whole)
+    return mended
 
 
 def visible_text(blocks: list[dict[str, Any]]) -> str:

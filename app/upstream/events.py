@@ -26,7 +26,7 @@ class Event:
         """The data as an object. Raises `UpstreamError` (garbled) if it is none."""
         try:
             value = json.loads(self.data)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
             raise UpstreamError(UpstreamCode.GARBLED, f"the data of a {self.name!r} event is not a JSON object")
@@ -34,29 +34,33 @@ class Event:
 
 
 async def split_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
-    """The events in `chunks`, however these are cut. Raises `UpstreamError` (garbled) when one never ends."""
-    rest = b""
+    """The events in `chunks`, however these are cut. Raises `UpstreamError` (garbled) when one is too long."""
+    rest, after_cr = b"", False
     async for chunk in chunks:
-        rest += chunk
-        if b"\r" in rest:
-            # A lone CR at the very end may be half of a CRLF: leave it for the next chunk.
-            held = rest.endswith(b"\r")
-            rest = rest[: -1 if held else None].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + (b"\r" if held else b"")
+        # A CR ends its line at once; the LF that may follow it, here or in the next chunk, is a part of it.
+        half = after_cr and chunk.startswith(b"\n")
+        after_cr = chunk.endswith(b"\r") if chunk else after_cr
+        rest += chunk[half:].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *frames, rest = rest.split(b"\n\n")
         for frame in frames:
             if (event := _parse(frame)) is not None:
                 yield event
-        if len(rest) > MAX_EVENT_BYTES:
-            raise UpstreamError(UpstreamCode.GARBLED, f"an event is longer than {MAX_EVENT_BYTES} bytes")
+        _check_size(rest.removesuffix(b"\n"))
+
+
+def _check_size(frame: bytes) -> None:
+    if len(frame) > MAX_EVENT_BYTES:
+        raise UpstreamError(UpstreamCode.GARBLED, f"an event is longer than {MAX_EVENT_BYTES} bytes")
 
 
 def _parse(frame: bytes) -> Event | None:
+    _check_size(frame)
     name, data, lines = "message", [], []
     for line in frame.split(b"\n"):
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"event":
-            name = value.decode("utf-8", "replace")
+            name = value.decode("utf-8", "replace") or "message"
             lines.append(line)
         elif field == b"data":
             data.append(value)
