@@ -12,6 +12,7 @@ from app.prompt.context import Context
 
 FIRST_LINES = 3
 MOST_WARNINGS = 20
+MOST_QUOTED = 80
 
 WHY = "Whoever adds this context again with another value here starts with a cold cache: everything after it is new."
 
@@ -22,10 +23,12 @@ _LOOKS_DYNAMIC = (
     (
         "a date",
         re.compile(
-            r"\b(?:\d{1,2} )?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? (?:\d{1,2}, )?\d{4}\b", re.I
+            r"\b(?:\d{1,2} )?(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
+            r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.? (?:\d{1,2}, )?\d{4}\b",
+            re.I,
         ),
     ),
-    ("a time of day", re.compile(r"\b\d{1,2}:\d{2}(:\d{2})?\s*(?:am|pm|utc|gmt|z)?\b", re.I)),
+    ("a time of day", re.compile(r"\b(?:[01]?\d|2[0-3]):[0-5]\d(:[0-5]\d)?(?: ?(?:am|pm|utc|gmt|z))?\b", re.I)),
     ("a Unix time", re.compile(r"\b1[5-9]\d{8}(?:\d{3})?\b")),
     (
         "a counter",
@@ -64,5 +67,5 @@ def lint_context(context: Context) -> list[Warning]:
 def _first_match(line: str) -> list[tuple[str, str]]:
     for kind, pattern in _LOOKS_DYNAMIC:
         if match := pattern.search(line):
-            return [(kind, match.group())]
+            return [(kind, match.group()[:MOST_QUOTED])]
     return []
