@@ -42,6 +42,7 @@ class Child:
         self._name = name
         self._start = start
         self._stopping = threading.Event()
+        self._changing = threading.Lock()
         self._process = start()
         self._watch = threading.Thread(target=self._keep, name=f"watch {name}", daemon=True)
         self._watch.start()
@@ -53,8 +54,9 @@ class Child:
 
     def tell_to_stop(self) -> None:
         """Have the process end, and do not start it again."""
-        self._stopping.set()
-        self._process.terminate()
+        with self._changing:
+            self._stopping.set()
+            self._process.terminate()
 
     def stop(self) -> None:
         """End the process, and wait until it has."""
@@ -72,7 +74,13 @@ class Child:
             if self._stopping.wait(RESTART_AFTER_S):
                 return
             log.error("%s ended by itself (exit status %d); starting it again", self._name, code)
-            self._process = self._start()
+            with self._changing:
+                if self._stopping.is_set():
+                    return
+                try:
+                    self._process = self._start()
+                except (OSError, CannotStart) as error:
+                    log.error("%s cannot be started: %s", self._name, error)
 
 
 class Companion:
@@ -109,16 +117,22 @@ class EmbeddedRedis(Companion):
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            ours = self._own()
         except OSError as error:
             hint = "set HEADSTART_DATA_DIR to a folder that can be written"
-            raise CannotStart(f"cannot make the data folder {error.filename} ({error.strerror}); {hint}") from None
-        if not self._own():
-            log.info("using the embedded Redis of another headstart, with its data in %s", self._folder)
-        else:
-            # A server that was killed may have left its Redis behind.
-            self._shut_down()
-            self.child = Child("the embedded Redis", self._spawn)
-        self._wait()
+            raise CannotStart(f"cannot use the data folder: {error.filename} ({error.strerror}); {hint}") from None
+        try:
+            if not ours:
+                log.info("using the embedded Redis of another headstart, with its data in %s", self._folder)
+            else:
+                # A server that was killed may have left its Redis behind.
+                self._shut_down()
+                self.child = Child("the embedded Redis", self._spawn)
+            self._wait()
+        except BaseException:
+            # Nobody else would end it: whoever is not entered is not left.
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -165,7 +179,8 @@ class EmbeddedRedis(Companion):
         return self._say(b"PING") == b"+PONG\r\n"
 
     def _shut_down(self) -> None:
-        if self._answers():
+        # One that is still loading answers too, with an error.
+        if self._say(b"PING"):
             self._say(b"SHUTDOWN")
 
     def _say(self, command: bytes) -> bytes:
