@@ -12,6 +12,8 @@ from typing import Any
 
 from app.prompt.context import Context, Document, Parameters
 
+_UNSEEN = ("thinking", "redacted_thinking")
+
 WARMUP_MESSAGE = b']},{"role":"user","content":"warmup"}'
 
 
@@ -99,6 +101,10 @@ def answer_blocks(blocks: Iterable[dict[str, Any]]) -> list[bytes]:
             kept.append(block)
         elif block.get("text") and speaks:
             kept.append({key: value for key, value in block.items() if key != "citations" or value is not None})
-    while kept and kept[-1].get("type") in ("thinking", "redacted_thinking"):
+    while kept and kept[-1].get("type") in _UNSEEN:
         kept.pop()
+    if all(
+        block.get("type") in _UNSEEN or (block.get("type") == "text" and not block["text"].strip()) for block in kept
+    ):
+        return []
     return [dump(block) for block in kept]
