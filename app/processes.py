@@ -27,6 +27,7 @@ log = logging.getLogger("headstart.process")
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 1.0
 RESTART_AFTER_S = 1.0
+INHERIT_EVERY_S = 0.25
 # Linux takes 108 bytes for the path of a unix socket, macOS 104.
 LONGEST_SOCKET_PATH = 100
 
@@ -107,6 +108,7 @@ class EmbeddedRedis(Companion):
         self._folder = folder.absolute()
         self._socket = _socket_path(self._folder)
         self._lock: IO[bytes] | None = None
+        self._leaving = threading.Event()
 
     @property
     def url(self) -> str:
@@ -122,12 +124,11 @@ class EmbeddedRedis(Companion):
             hint = "set HEADSTART_DATA_DIR to a folder that can be written"
             raise CannotStart(f"cannot use the data folder: {error.filename} ({error.strerror}); {hint}") from None
         try:
-            if not ours:
-                log.info("using the embedded Redis of another headstart, with its data in %s", self._folder)
+            if ours:
+                self._start()
             else:
-                # A server that was killed may have left its Redis behind.
-                self._shut_down()
-                self.child = Child("the embedded Redis", self._spawn)
+                log.info("using the embedded Redis of another headstart, with its data in %s", self._folder)
+                threading.Thread(target=self._inherit, name="inherit Redis", daemon=True).start()
             self._wait()
         except BaseException:
             # Nobody else would end it: whoever is not entered is not left.
@@ -138,9 +139,23 @@ class EmbeddedRedis(Companion):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._leaving.set()
         super().__exit__(kind, error, trace)
         if self._lock is not None:
             self._lock.close()
+
+    def _start(self) -> None:
+        # A server that was killed may have left its Redis behind.
+        self._shut_down()
+        self.child = Child("the embedded Redis", self._spawn)
+
+    def _inherit(self) -> None:
+        """As a guest: start a Redis of our own when the owner has gone, and taken his along."""
+        while not self._leaving.wait(INHERIT_EVERY_S):
+            if self._own():
+                log.warning("the headstart that had the embedded Redis has ended; starting it here")
+                self._start()
+                return
 
     def _own(self) -> bool:
         self._lock = (self._folder / "redis.lock").open("ab")

@@ -13,7 +13,7 @@ from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, T
 
 MAX_CONNECTIONS = 64
 CONNECT_TIMEOUT_S = 2.0
-COMMAND_TIMEOUT_S = 5.0
+COMMAND_TIMEOUT_S = 3.0
 
 Command = tuple[str | bytes | int | float, ...]
 
@@ -35,7 +35,8 @@ class Store:
             timeout=COMMAND_TIMEOUT_S,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
             socket_timeout=COMMAND_TIMEOUT_S,
-            retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 2),
+            # A connection that was lost is worth another try; a Redis that does not answer is not.
+            retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 2, (ConnectionError,)),
         )
         # redis-py types the generic command as untyped; what we send and get is typed by the modules beside this one.
         self._redis: Any = Redis.from_pool(pool)
