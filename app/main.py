@@ -21,6 +21,7 @@ from app.store.connection import Store, StoreUnavailable
 from app.store.contexts import Contexts
 from app.store.ledger import LedgerStore
 from app.store.sessions import Sessions
+from app.store.spending import Spending
 from app.store.turns import Turns
 from app.store.upstreams import Capabilities
 from app.store.warms import Warms
@@ -32,6 +33,7 @@ from app.turns.producer import Services
 from app.upstream.client import Upstream
 from app.warm.coordinator import Coordinator
 from app.warm.prefixes import Prefixes
+from app.warm.speculation import Limits, Speculation
 from app.warm.state import warm_json
 from app.web import contexts, operations, pages, sessions, turns
 from app.web.guards import BodyLimitMiddleware, HeadersMiddleware
@@ -61,6 +63,7 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         capabilities=Capabilities(store, upstream.identity),
         ledger=ledger,
         upstream=upstream,
+        speculation=Speculation(Spending(store, upstream.identity), ledger, _limits(settings)),
         join_timeout_s=settings.join_timeout_s,
     )
     conversations = Conversations(stored_sessions, stored_turns, prefixes)
@@ -115,6 +118,16 @@ async def _add_sample(rooms: Rooms) -> None:
         except StoreUnavailable:
             log.warning("Redis is away; trying again")
             await asyncio.sleep(RETRY_S)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        enabled=settings.warm == "on",
+        limited=settings.limits == "on",
+        per_hour_usd=settings.warm_usd_per_hour,
+        per_day_usd=settings.warm_usd_per_day,
+        value_of_second_usd=settings.value_of_second_usd,
+    )
 
 
 def _first_event(event: FirstEvent) -> dict[str, object]:

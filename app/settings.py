@@ -84,10 +84,20 @@ class Settings(BaseSettings):
         default=4.0, gt=0, le=10_000, description="How much faster than the real API the sandbox answers."
     )
     limits: Annotated[Literal["on", "off"], BeforeValidator(_switch)] = Field(
-        default="on", description="off: no limits per owner, for one user or a benchmark."
+        default="on", description="off: no rate limits and no budgets, for one user or a benchmark."
+    )
+    warm: Annotated[Literal["on", "off"], BeforeValidator(_switch)] = Field(
+        default="on", description="off: nothing is warmed; questions are cached all the same."
+    )
+    warm_usd_per_hour: float = Field(
+        default=10.0, ge=0, description="What all processes together may spend on warming in an hour, in USD."
+    )
+    warm_usd_per_day: float = Field(default=50.0, ge=0, description="The same for a day (UTC).")
+    value_of_second_usd: float = Field(
+        default=0.03, ge=0, description="What a second of a reader's waiting is worth, in USD, when a warm is weighed."
     )
     join_timeout_s: float = Field(
-        default=120.0, gt=0, le=3600, description="How long a question waits for a warm that is under way."
+        default=120.0, gt=0, le=3600, description="The longest that a question waits for a warm under way."
     )
     upstream_timeout_s: float = Field(
         default=300.0, gt=0, le=3600, description="How long the upstream may be silent before a call fails."

@@ -70,6 +70,14 @@ class Ledger:
         spared = max(0, verdict.cold_ms - (verdict.ttft_ms or 0)) if verdict.cold_ms else 0
         await self._store.count({"turns": 1, f"turns_{verdict.cache}": 1, "waiting_saved_ms": spared})
 
+    async def count_skip(self, reason: str) -> None:
+        """A warm was skipped for `reason`."""
+        await self._store.count({f"skipped_{reason}": 1})
+
+    async def count_used(self, cost_usd: float | None) -> None:
+        """A question made use of a warm that cost this much: what is never used was wasted."""
+        await self._store.count({"warms_used": 1, "warm_used_usd": cost_usd or 0.0})
+
     async def pace(self, model: str) -> Pace | None:
         """What has been learned of `model`'s speed; None while too little is known."""
         return fit(*await self._store.pace_sums(model))

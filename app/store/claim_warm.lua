@@ -1,6 +1,6 @@
 -- cold | warm | failed → warming (what was skipped stays so), or warming → warming when the lease ran out.
 -- KEYS: the prefix's record. ARGV: claiming session, lease, margin, how long to keep the record, how long to rest after
--- a failure (all ms).
+-- a failure (all ms), and the trigger of a warm ('' for a question).
 -- Answers the fencing number or 0, Redis's time in ms, and the record.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -11,7 +11,8 @@ local resting = record[1] == 'failed' and (tonumber(record[4]) or 0) + ARGV[5] >
 local fence = 0
 if not busy and not warm and not resting and record[1] ~= 'skipped' then
   fence = redis.call('HINCRBY', KEYS[1], 'fence', 1)
-  redis.call('HSET', KEYS[1], 'state', 'warming', 'session', ARGV[1], 'started_ms', now, 'lease_ms', now + ARGV[2])
+  redis.call('HSET', KEYS[1], 'state', 'warming', 'session', ARGV[1], 'started_ms', now, 'lease_ms', now + ARGV[2],
+    'trigger', ARGV[6], 'used', '0')
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
 end
 return {tostring(fence), tostring(now), redis.call('HGETALL', KEYS[1])}

@@ -10,8 +10,9 @@ redis.call('HSET', KEYS[2], unpack(ARGV, 11))
 if ARGV[6] ~= '' then
   redis.call('APPEND', KEYS[4], ARGV[6])
   redis.call('RPUSH', KEYS[5], ARGV[7])
-  local digests = redis.call('HGET', KEYS[1], 'digests')
-  redis.call('HSET', KEYS[1], 'digests', digests .. ',' .. ARGV[8], 'size', ARGV[9], 'breakpoints', ARGV[10])
+  local session = redis.call('HMGET', KEYS[1], 'digests', 'sizes')
+  redis.call('HSET', KEYS[1], 'digests', session[1] .. ',' .. ARGV[8], 'sizes', session[2] .. ',' .. ARGV[9],
+    'breakpoints', ARGV[10])
 end
 if redis.call('HGET', KEYS[1], 'running') == ARGV[1] then redis.call('HSET', KEYS[1], 'running', '') end
 return 1

@@ -89,6 +89,22 @@ def warm(upstream: str, digest: str) -> str:
     return f"hs:warm:{{{upstream}:{digest}}}"
 
 
+def bucket(name: str) -> str:
+    return f"hs:bucket:{{{name}}}"
+
+
+def budget(upstream: str) -> str:
+    return f"hs:budget:{{{upstream}}}"
+
+
+def breaker(upstream: str) -> str:
+    return f"hs:breaker:{{{upstream}}}"
+
+
+def odds(context: str) -> str:
+    return f"hs:odds:{{{context}}}"
+
+
 def pace(upstream: str, model: str) -> str:
     return f"hs:pace:{{{upstream}:{model}}}"
 

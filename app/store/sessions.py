@@ -15,7 +15,7 @@ from app.store.connection import Command, Store
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
     """A session's small facts. `parameters` is what its opening is rendered from; `digests` are those of its prefixes,
-    one per complete turn and the current one last; `running` is the id of the turn that runs, or None."""
+    one per complete turn and the current one last, `sizes` their bytes; `running` is the turn that runs, or None."""
 
     id: str
     owner: str
@@ -24,10 +24,15 @@ class SessionRecord:
     isolation: str | None
     parameters: dict[str, Any]
     created_ms: int
-    size: int
     breakpoints: int
     digests: tuple[str, ...]
+    sizes: tuple[int, ...]
     running: str | None
+
+    @property
+    def size(self) -> int:
+        """The current prefix in bytes."""
+        return self.sizes[-1]
 
 
 class Sessions:
@@ -43,7 +48,7 @@ class Sessions:
                 *("HSET", keys.session(record.id), "owner", record.owner, "context", record.context),
                 *("context_name", record.context_name, "isolation", record.isolation or ""),
                 *("parameters", json.dumps(record.parameters), "created_ms", record.created_ms),
-                *("size", record.size, "breakpoints", record.breakpoints),
+                *("breakpoints", record.breakpoints, "sizes", ",".join(map(str, record.sizes))),
                 *("digests", ",".join(record.digests), "running", ""),
             )
         ]
@@ -66,9 +71,9 @@ class Sessions:
             isolation=text["isolation"] or None,
             parameters=json.loads(text["parameters"]),
             created_ms=int(text["created_ms"]),
-            size=int(text["size"]),
             breakpoints=int(text["breakpoints"]),
             digests=tuple(text["digests"].split(",")),
+            sizes=tuple(map(int, text["sizes"].split(","))),
             running=text["running"] or None,
         )
 

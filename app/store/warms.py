@@ -68,10 +68,14 @@ class Warms:
         self._store = store
         self._upstream = upstream
 
-    async def claim(self, digest: str, session: str, *, lease_ms: int, margin_ms: int, rest_ms: int) -> Claim:
+    async def claim(
+        self, digest: str, session: str, *, trigger: str = "", lease_ms: int, margin_ms: int, rest_ms: int
+    ) -> Claim:
         """Become the one who writes `digest`'s entry, unless someone is at it, or it is warm for `margin_ms` more, or
-        the last attempt failed less than `rest_ms` ago."""
-        granted, now, fields = await self._run("claim_warm", digest, [session, lease_ms, margin_ms, KEEP_MS, rest_ms])
+        the last attempt failed less than `rest_ms` ago. A question, which writes it too, claims without a `trigger`."""
+        granted, now, fields = await self._run(
+            "claim_warm", digest, [session, lease_ms, margin_ms, KEEP_MS, rest_ms, trigger]
+        )
         return Claim(int(granted) or None, _parse(_pairs(fields), int(now)), int(now))
 
     async def renew(self, digest: str, fence: int, *, lease_ms: int) -> bool:
@@ -96,9 +100,13 @@ class Warms:
             await self._run("settle_warm", digest, [fence, *(part for field in fields.items() for part in field)])
         )
 
-    async def refresh(self, digest: str, started_ms: int, ttl_ms: int) -> None:
-        """A request that started at `started_ms` read the entry: it lives `ttl_ms` from there."""
-        await self._run("refresh_warm", digest, [started_ms + ttl_ms, KEEP_MS])
+    async def use(self, digest: str, started_ms: int, ttl_ms: int) -> str | None:
+        """A question that started at `started_ms` read the entry: it lives `ttl_ms` from there.
+
+        Answers the trigger of the warm that wrote it, if this is the first question to use that warm.
+        """
+        trigger: bytes | None = await self._run("use_warm", digest, [started_ms + ttl_ms, KEEP_MS])
+        return trigger.decode() if trigger else None
 
     async def get(self, digest: str) -> tuple[WarmRecord, int]:
         """What is known of `digest` as of now, and now in milliseconds of Redis's clock."""

@@ -90,9 +90,9 @@ class Conversations:
             isolation=isolation,
             parameters=asdict(parameters),
             created_ms=round(self._clock() * 1000),
-            size=0,
             breakpoints=0,
             digests=(),
+            sizes=(),
             running=None,
         )
         record = await self._measured(record, Transcript(opening, b"", (), parameters.ttl))
@@ -127,6 +127,7 @@ class Conversations:
             id=keys.new_session_id(),
             created_ms=round(self._clock() * 1000),
             digests=record.digests[:complete],
+            sizes=record.sizes[:complete],
             running=None,
         )
         forked = await self._measured(forked, shared)
@@ -142,7 +143,12 @@ class Conversations:
         """`record` with its current prefix's digest, size and breakpoints."""
         prefix = transcript.prefix()
         digest = await asyncio.to_thread(lambda: prefix.digest)
-        return replace(record, size=prefix.size, breakpoints=prefix.breakpoints, digests=(*record.digests, digest))
+        return replace(
+            record,
+            breakpoints=prefix.breakpoints,
+            digests=(*record.digests, digest),
+            sizes=(*record.sizes, prefix.size),
+        )
 
 
 def _view(fields: dict[str, str]) -> TurnView:

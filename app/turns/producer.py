@@ -128,6 +128,7 @@ class Producer:
         with suppress(StoreUnavailable):
             plan, answer = self._plan, self._answer
             await self._services.coordinator.wrote(self.session, plan, answer.usage, answer.message_id)
+            await self._services.coordinator.heard(None)
             self._plan = replace(plan, fence=None)
 
     async def _end(self, state: TurnState, problem: Problem | None = None) -> None:
@@ -142,6 +143,8 @@ class Producer:
         log.info("turn %s of session %s: %s", self.turn, self.session.id, problem["code"] if problem else state)
 
     async def _release(self) -> None:
+        if self._error is not None:
+            await self._services.coordinator.heard(self._error)
         if self._first_byte_at is None:
             await self._services.coordinator.release(self._plan, self._error)
 

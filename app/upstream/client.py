@@ -17,7 +17,7 @@ import httpx2
 from anthropic import AsyncAnthropic, AsyncStream, DefaultAioHttpClient, RequestOptions
 from anthropic.types import Message, RawMessageStreamEvent
 
-from app.upstream.errors import UpstreamCode, UpstreamError, from_event, from_sdk
+from app.upstream.errors import UpstreamCode, UpstreamError, from_event, from_sdk, seconds
 from app.upstream.events import Event, split_events
 
 LONGEST_RETRY_S = 8.0
@@ -133,12 +133,10 @@ class Upstream:
 
 async def _refuse_long_waits(response: httpx2.Response) -> None:
     """Have the SDK give up rather than sleep when the upstream names a wait that no reader would sit through."""
-    wait = response.headers.get("retry-after", "")
-    if (
-        response.status_code >= 400
-        and (not wait.replace(".", "", 1).isdigit() or float(wait) > LONGEST_RETRY_S)
-        and wait
-    ):
+    if response.status_code < 400 or "retry-after" not in response.headers:
+        return
+    wait = seconds(response.headers["retry-after"])
+    if wait is None or wait > LONGEST_RETRY_S:
         response.headers["x-should-retry"] = "false"
 
 

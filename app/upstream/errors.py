@@ -59,11 +59,15 @@ _MEANING = {
 
 
 class UpstreamError(Exception):
-    """A call that failed. `detail` is a sentence for people; `status` the upstream's HTTP status, if it gave one."""
+    """A call that failed. `detail` is a sentence for people; `status` the upstream's HTTP status, if it gave one, and
+    `retry_after_s` the seconds it asked to be left alone for."""
 
-    def __init__(self, code: UpstreamCode, reason: str = "", status: int | None = None) -> None:
+    def __init__(
+        self, code: UpstreamCode, reason: str = "", status: int | None = None, retry_after_s: float | None = None
+    ) -> None:
         self.code = code
         self.status = status
+        self.retry_after_s = retry_after_s
         self.detail = f"{_MEANING[code]}: {reason.rstrip('.')}." if reason else f"{_MEANING[code]}."
         super().__init__(self.detail)
 
@@ -76,12 +80,14 @@ class UpstreamError(Exception):
 def from_sdk(error: anthropic.APIError) -> UpstreamError:
     """What the SDK raised, as one of ours."""
     if isinstance(error, anthropic.APIStatusError):
+        wait = seconds(error.response.headers.get("retry-after"))
         if error.error_code == SPEND_CAP:
-            return UpstreamError(UpstreamCode.REFUSED, error.api_message or "", error.status_code)
+            return UpstreamError(UpstreamCode.REFUSED, error.api_message or "", error.status_code, wait)
         kind = error.type or _BY_STATUS.get(error.status_code)
         if kind is None:
             kind = "api_error" if error.status_code >= 500 else "invalid_request_error"
-        return from_type(kind, error.api_message or f"HTTP {error.status_code}", error.status_code)
+        code = _BY_TYPE.get(kind, UpstreamCode.FAILED)
+        return UpstreamError(code, error.api_message or f"HTTP {error.status_code}", error.status_code, wait)
     if isinstance(error, anthropic.APITimeoutError):
         return UpstreamError(UpstreamCode.TIMEOUT)
     if isinstance(error, anthropic.APIConnectionError):
@@ -93,8 +99,13 @@ def from_event(data: dict[str, Any]) -> UpstreamError:
     """The API's `error` event, which ends a stream that began well."""
     error = data.get("error")
     details = error if isinstance(error, dict) else {}
-    return from_type(str(details.get("type")), str(details.get("message") or ""), None)
+    code = _BY_TYPE.get(str(details.get("type")), UpstreamCode.FAILED)
+    return UpstreamError(code, str(details.get("message") or ""))
 
 
-def from_type(kind: str, message: str, status: int | None) -> UpstreamError:
-    return UpstreamError(_BY_TYPE.get(kind, UpstreamCode.FAILED), message, status)
+def seconds(retry_after: str | None) -> float | None:
+    """A `retry-after` header in seconds; None when there is none, or it names a date."""
+    try:
+        return max(0.0, float(retry_after)) if retry_after is not None else None
+    except ValueError:
+        return None

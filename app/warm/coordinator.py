@@ -23,17 +23,22 @@ from app.store.connection import StoreUnavailable
 from app.store.contexts import Contexts
 from app.store.sessions import SessionRecord
 from app.store.upstreams import Capabilities
-from app.store.warms import COLD, WarmRecord, Warms, WarmState
+from app.store.warms import COLD, Claim, WarmRecord, Warms, WarmState
 from app.upstream.client import Reply, Upstream
 from app.upstream.errors import UpstreamCode, UpstreamError
+from app.warm.policy import Prospect, Skip, Trigger, foresee
 from app.warm.prefixes import ContextGone, Prefixes
+from app.warm.speculation import Grant, Speculation
 
 log = logging.getLogger("headstart.warm")
 
 TTL_MS = {"5m": 5 * 60 * 1000, "1h": 60 * 60 * 1000}
 LEASE_MS = 10_000
-# A warm that would expire before a question can be typed is written again rather than trusted.
-MARGIN_MS = 15_000
+# A warm that would expire before a question can be typed is refreshed by the next trigger.
+MARGIN_MS = 30_000
+# A question gives up on a warm that takes this many times as long as it should, and never before the floor.
+JOIN_MULTIPLE = 3.0
+JOIN_FLOOR_S = 3.0
 # After a failure, triggers rest this long; a question never does.
 REST_MS = 2_000
 POLL_S = 0.05
@@ -64,6 +69,7 @@ class Coordinator:
         capabilities: Capabilities,
         ledger: Ledger,
         upstream: Upstream,
+        speculation: Speculation,
         join_timeout_s: float,
     ) -> None:
         self._warms = warms
@@ -72,21 +78,22 @@ class Coordinator:
         self._capabilities = capabilities
         self._ledger = ledger
         self._upstream = upstream
+        self._speculation = speculation
         self._join_timeout_s = join_timeout_s
         self._running: dict[str, asyncio.Task[None]] = {}
 
-    async def warm(self, session: SessionRecord, *, wait: bool) -> WarmRecord:
-        """Have the current prefix of `session` warmed, unless it is or is being; the state after that.
+    async def warm(self, session: SessionRecord, *, trigger: Trigger, address: str, wait: bool) -> WarmRecord:
+        """Have the current prefix of `session` warmed, unless it is, is being, or should not be; the state after that.
 
-        Returns at once; with `wait`, when the warming has ended, or after the time that a question would wait for it.
+        `address` is the client's, for its share of the limits. Returns at once; with `wait`, when the warming has ended,
+        or after the time that a question would wait for it.
         """
         digest = session.digests[-1]
-        claim = await self._warms.claim(digest, session.id, lease_ms=LEASE_MS, margin_ms=MARGIN_MS, rest_ms=REST_MS)
-        record = claim.record
-        if claim.fence is not None:
-            self._spawn(digest, self._write(session, digest, claim.fence, claim.now_ms))
+        record, now_ms = await self._warms.get(digest)
+        if _wants_call(record, now_ms):
+            record = await self._speculate(session, digest, record, trigger, address)
         if wait and record.state is WarmState.WARMING:
-            return await self._ended(digest, time.monotonic() + self._join_timeout_s)
+            return await self._ended(digest, await self._deadline(session, record))
         return record
 
     async def state(self, session: SessionRecord) -> WarmRecord:
@@ -106,7 +113,7 @@ class Coordinator:
 
     async def join(self, session: SessionRecord, plan: Plan) -> Plan:
         """Wait for the warm that `plan` joins, within bounds: a plan to hit, or to go cold and why."""
-        deadline = time.monotonic() + self._join_timeout_s
+        deadline = await self._deadline(session, plan.record)
         while plan.kind == "join":
             ended = await self._ended(plan.digest, deadline)
             if ended.state is WarmState.WARMING:
@@ -127,7 +134,9 @@ class Coordinator:
         """The answer to a question under `plan` has begun, so its prefix is cached from the start of its request."""
         ttl_ms = TTL_MS[session.parameters["ttl"]]
         if plan.fence is None:
-            await self._warms.refresh(plan.digest, plan.now_ms, ttl_ms)
+            trigger = await self._warms.use(plan.digest, plan.now_ms, ttl_ms)
+            if trigger is not None:
+                await self._speculation.learn(session, trigger, used=True, cost_usd=plan.record.cost_usd)
             return
         await self._warms.settle(plan.digest, plan.fence, _written(usage, message_id, plan.now_ms + ttl_ms))
         await self._learn_tokens(session, usage)
@@ -136,6 +145,10 @@ class Coordinator:
         """A question under `plan` ended before its answer began: others need not wait for it."""
         if plan.fence is not None:
             await self._warms.settle(plan.digest, plan.fence, _failed(error) if error else COLD)
+
+    async def heard(self, error: UpstreamError | None) -> None:
+        """A question's call was answered, or failed with `error`: warms rest while the upstream refuses."""
+        await self._speculation.heard(error)
 
     @asynccontextmanager
     async def holding(self, digest: str, fence: int | None) -> AsyncIterator[None]:
@@ -155,16 +168,55 @@ class Coordinator:
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
+    async def _speculate(
+        self, session: SessionRecord, digest: str, record: WarmRecord, trigger: Trigger, address: str
+    ) -> WarmRecord:
+        """Start the call if it may and should be made; the state after that."""
+        decision = await self._speculation.consider(session, trigger, address, await self._prospect(session, record))
+        if isinstance(decision, Skip):
+            # What is warm, if not for long, is no less warm for not being refreshed.
+            return record if record.state is WarmState.WARM else WarmRecord(WarmState.SKIPPED, reason=decision)
+        claim = await self._warms.claim(
+            digest, session.id, trigger=trigger, lease_ms=LEASE_MS, margin_ms=MARGIN_MS, rest_ms=REST_MS
+        )
+        if claim.fence is None:
+            await self._speculation.settle(decision, None)
+        else:
+            self._spawn(digest, self._write(session, digest, claim, decision, trigger))
+        return claim.record
+
+    async def _prospect(self, session: SessionRecord, record: WarmRecord) -> Prospect:
+        """What a warm of the current prefix would write, after the longest earlier one that should be cached."""
+        earlier = await self._warms.get_all(list(session.digests[:-1]))
+        cached = [
+            (size, known.tokens)
+            for size, (known, _) in zip(session.sizes, earlier, strict=False)
+            if known.state is WarmState.WARM and known.tokens is not None
+        ]
+        base_size, base_tokens = max(cached, default=(0, 0))
+        return foresee(session.size, record.tokens, base_size, base_tokens)
+
+    async def _deadline(self, session: SessionRecord, record: WarmRecord) -> float:
+        """When to stop waiting for a warm: a multiple of what it should take, by what was learned, and never longer than
+        the setting. On `time.monotonic`."""
+        pace = await self._ledger.pace(session.parameters["model"])
+        if pace is None:
+            return time.monotonic() + self._join_timeout_s
+        prospect = await self._prospect(session, record)
+        predicted = JOIN_FLOOR_S + JOIN_MULTIPLE * pace.predict(prospect.tokens)
+        return time.monotonic() + min(self._join_timeout_s, predicted)
+
     def _spawn(self, digest: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=f"warm {digest[:12]}")
         self._running[digest] = task
         task.add_done_callback(lambda done: self._running.pop(digest) if self._running.get(digest) is done else None)
 
-    async def _write(self, session: SessionRecord, digest: str, fence: int, started_ms: int) -> None:
+    async def _write(self, session: SessionRecord, digest: str, claim: Claim, grant: Grant, trigger: Trigger) -> None:
         record = replace(COLD, reason=Reason.WARM_ABANDONED)
+        fence = claim.fence or 0
         try:
             async with self.holding(digest, fence):
-                record = await self._attempt(session, digest, started_ms)
+                record = await self._attempt(session, digest, claim.now_ms)
         except StoreUnavailable:
             log.warning("warm %s of session %s: Redis is away", digest[:12], session.id)
         except Exception:
@@ -173,6 +225,9 @@ class Coordinator:
         finally:
             with suppress(StoreUnavailable):
                 await self._warms.settle(digest, fence, record)
+                await self._speculation.settle(grant, record.cost_usd)
+                if record.state is WarmState.WARM:
+                    await self._speculation.learn(session, trigger, used=False, cost_usd=record.cost_usd)
 
     async def _attempt(self, session: SessionRecord, digest: str, started_ms: int) -> WarmRecord:
         try:
@@ -210,8 +265,10 @@ class Coordinator:
         outcome, reply = "ok", None
         try:
             reply = await self._upstream.warm(prefix.body(warm_tail(first=prefix.first, max_tokens=max_tokens)))
+            await self._speculation.heard(None)
         except UpstreamError as error:
             outcome = error.code
+            await self._speculation.heard(error)
             raise
         except asyncio.CancelledError:
             outcome = "stopped"
@@ -253,6 +310,12 @@ class Coordinator:
             if record.state is not WarmState.WARMING or time.monotonic() >= deadline:
                 return record
             await asyncio.sleep(POLL_S)
+
+
+def _wants_call(record: WarmRecord, now_ms: int) -> bool:
+    if record.state is WarmState.WARM:
+        return (record.expires_ms or 0) <= now_ms + MARGIN_MS
+    return record.state not in (WarmState.WARMING, WarmState.SKIPPED)
 
 
 def _written(usage: Usage, message_id: str | None, expires_ms: int) -> WarmRecord:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from app.turns.conversations import Session
 from app.warm.state import warm_json
@@ -48,10 +48,14 @@ async def erase_session(session: str, rooms: InRooms, asker: Asker) -> Response:
 
 
 @router.post("/{session}/warm", status_code=202)
-async def warm_session(session: str, rooms: InRooms, asker: Asker, body: WarmBody | None = None) -> dict[str, Any]:
+async def warm_session(
+    session: str, request: Request, rooms: InRooms, asker: Asker, body: WarmBody | None = None
+) -> dict[str, Any]:
     """Have the cache written that the next question will need. Answers at once, with `wait` when that has ended."""
     found = await rooms.conversations.get(session, asker)
-    record = await rooms.coordinator.warm(found, wait=body.wait if body else False)
+    wanted = body or WarmBody()
+    address = request.client.host if request.client else ""
+    record = await rooms.coordinator.warm(found, trigger=wanted.trigger, address=address, wait=wanted.wait)
     return {"warm": warm_json(record, found.id)}
 
 

@@ -1,0 +1,143 @@
+"""Whether a warm is worth its money: pure arithmetic over what is known when a trigger comes.
+
+A warm pays the price of a write now. If a question follows within the cache's lifetime, the reader waits less, and the
+question pays for a read instead of a write; if none follows, the write was for nothing. So a warm is worth
+
+    P × (seconds saved × value of a second − read) − (1 − P) × write
+
+with P the share of such triggers that a question followed, learned per context and trigger from a stated prior. What is
+not known (prices, mostly) cannot refuse a warm.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from app.ledger.pace import Pace
+from app.models import Model, Prices
+from app.prompt.context import Ttl
+
+Trigger = Literal["focus", "keystroke", "visible", "api"]
+
+
+class Skip(StrEnum):
+    BELOW_MINIMUM = "below_minimum"  # the model caches nothing this short
+    DISABLED = "disabled"  # HEADSTART_WARM=off
+    RATE_LIMITED = "rate_limited"  # this session, address or deployment warms too often
+    BUDGET_SPENT = "budget_spent"  # what may be spent on speculation this hour or day is spent
+    UPSTREAM_REFUSING = "upstream_refusing"  # the upstream refuses calls now; a question still gets its try
+    NOT_WORTH_IT = "not_worth_it"  # too few such triggers are followed by a question
+
+
+# How often a question follows, before anything is known here: (asked, not asked), in imagined triggers. Typing means a
+# question almost for sure, a visible page alone rather not; who calls the API by hand knows why.
+PRIORS: Mapping[Trigger, tuple[float, float]] = {
+    "focus": (30.0, 20.0),
+    "keystroke": (45.0, 5.0),
+    "visible": (10.0, 40.0),
+    "api": (45.0, 5.0),
+}
+
+# The cookbook's measurement: 7,440 uncached tokens a second. An upstream that was seen to read faster is weighed as if it
+# did not: its prices are Claude's, so it is a sandbox, a test, or Claude on a lucky day.
+LEAST_SECONDS_PER_TOKEN = 1 / 7_440
+
+# For prefixes that nobody has counted yet. Few bytes a token make many tokens: a reservation that is too large is given
+# back, one that is too small would overspend.
+FEWEST_BYTES_PER_TOKEN = 2.0
+USUAL_BYTES_PER_TOKEN = 3.3
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """What became of earlier triggers of this kind over this context: faded counts."""
+
+    asked: float = 0.0
+    not_asked: float = 0.0
+
+    def probability(self, trigger: Trigger) -> float:
+        """P(a question follows within the lifetime), from the prior and these counts."""
+        asked, not_asked = PRIORS[trigger]
+        return (asked + self.asked) / (asked + self.asked + not_asked + self.not_asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a warm would write: `tokens` new ones after `cached` that should be there, and `most` in all, if the worst comes
+    to the worst. `counted` says that the upstream counted them; else they are estimated from the size."""
+
+    tokens: int
+    cached: int
+    most: int
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """The arithmetic, in USD and seconds; None where a price is unknown."""
+
+    probability: float
+    seconds_saved: float
+    warm_usd: float | None
+    read_usd: float | None
+    value_usd: float | None
+
+
+def likely_usd(model: Model, prospect: Prospect, ttl: Ttl) -> float | None:
+    """What writing the new tokens and reading the cached ones costs."""
+    prices = model.prices_for(prospect.tokens + prospect.cached)
+    if prices is None:
+        return None
+    return (prospect.tokens * _write_price(prices, ttl) + prospect.cached * prices.read) / 1e6
+
+
+def most_usd(model: Model, prospect: Prospect, ttl: Ttl) -> float | None:
+    """What the warm can cost at the most: every token written, none read."""
+    prices = model.prices_for(prospect.most)
+    return None if prices is None else prospect.most * _write_price(prices, ttl) / 1e6
+
+
+def _write_price(prices: Prices, ttl: Ttl) -> float:
+    return prices.write_1h if ttl == "1h" else prices.write_5m
+
+
+def weigh(
+    model: Model,
+    prospect: Prospect,
+    ttl: Ttl,
+    odds: Odds,
+    trigger: Trigger,
+    pace: Pace | None,
+    value_of_second_usd: float,
+) -> Worth:
+    """What the warm is worth: positive when it should be made."""
+    probability = odds.probability(trigger)
+    learned = pace.seconds_per_token if pace else 0.0
+    seconds = prospect.tokens * max(learned, LEAST_SECONDS_PER_TOKEN)
+    cost = likely_usd(model, prospect, ttl)
+    prices = model.prices_for(prospect.tokens + prospect.cached)
+    if cost is None or prices is None:
+        return Worth(probability, seconds, None, None, None)
+    read = (prospect.tokens + prospect.cached) * prices.read / 1e6
+    value = probability * (seconds * value_of_second_usd - read) - (1 - probability) * cost
+    return Worth(probability, seconds, cost, read, value)
+
+
+def too_short(model: Model, prospect: Prospect) -> bool:
+    """Whether the model is known to cache nothing of this size, and the size was counted, not estimated."""
+    if model.min_cacheable is None or not prospect.counted:
+        return False
+    return prospect.tokens + prospect.cached < model.min_cacheable
+
+
+def foresee(size: int, counted: int | None, base_size: int, base_tokens: int) -> Prospect:
+    """What a warm of `size` bytes would write after a cached base of `base_size` bytes and `base_tokens` tokens.
+
+    `counted` is the whole prefix in tokens, if the upstream has counted it before.
+    """
+    if counted is not None:
+        return Prospect(max(0, counted - base_tokens), base_tokens, counted, counted=True)
+    new = max(0, size - base_size)
+    most = base_tokens + round(new / FEWEST_BYTES_PER_TOKEN)
+    return Prospect(round(new / USUAL_BYTES_PER_TOKEN), base_tokens, most, counted=False)

@@ -1,0 +1,113 @@
+"""The gate before every warm: whether it may be made, from limits that all processes share, and whether it is worth it.
+
+It asks the cheap questions first and takes nothing until the last one is answered. What it grants is a reservation of
+money that has to be settled when the call has ended. It never stands before a question: only speculation is refused.
+"""
+
+from dataclasses import dataclass
+
+from app.ledger.book import Ledger
+from app.models import find_model
+from app.prompt.context import Ttl
+from app.store.sessions import SessionRecord
+from app.store.spending import Bucket, Reservation, Spending
+from app.upstream.errors import UpstreamCode, UpstreamError
+from app.warm.policy import Odds, Prospect, Skip, Trigger, Worth, most_usd, too_short, weigh
+
+# After these, the upstream would refuse the next call too.
+REFUSALS = {UpstreamCode.AUTH, UpstreamCode.REFUSED, UpstreamCode.RATE_LIMITED, UpstreamCode.OVERLOADED}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What speculation may cost, and what waiting is worth. `limited` False lifts budgets and rate limits."""
+
+    enabled: bool
+    limited: bool
+    per_hour_usd: float
+    per_day_usd: float
+    value_of_second_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Leave to make one warm: the money set aside for it (None when nothing was), and what it was thought to be worth."""
+
+    reservation: Reservation | None
+    worth: Worth
+
+
+class Speculation:
+    """Decides on warms for one upstream."""
+
+    def __init__(self, spending: Spending, ledger: Ledger, limits: Limits) -> None:
+        self._spending = spending
+        self._ledger = ledger
+        self._limits = limits
+
+    async def consider(
+        self, session: SessionRecord, trigger: Trigger, address: str, prospect: Prospect
+    ) -> Grant | Skip:
+        """Leave to warm `prospect` for `session`, or why not; which is counted."""
+        decision = await self._decide(session, trigger, address, prospect)
+        if isinstance(decision, Skip):
+            await self._ledger.count_skip(decision)
+        return decision
+
+    async def _decide(self, session: SessionRecord, trigger: Trigger, address: str, prospect: Prospect) -> Grant | Skip:
+        model = find_model(session.parameters["model"])
+        ttl: Ttl = session.parameters["ttl"]
+        if not self._limits.enabled:
+            return Skip.DISABLED
+        if too_short(model, prospect):
+            return Skip.BELOW_MINIMUM
+        if await self._spending.refusal() is not None:
+            return Skip.UPSTREAM_REFUSING
+        odds = Odds(*await self._spending.odds(session.context, trigger))
+        pace = await self._ledger.pace(model.id)
+        worth = weigh(model, prospect, ttl, odds, trigger, pace, self._limits.value_of_second_usd)
+        if worth.value_usd is not None and worth.value_usd <= 0:
+            return Skip.NOT_WORTH_IT
+        if not self._limits.limited:
+            return Grant(None, worth)
+        for bucket in _buckets(session.id, address):
+            if not await self._spending.take(bucket):
+                return Skip.RATE_LIMITED
+        return await self._reserved(worth, most_usd(model, prospect, ttl))
+
+    async def settle(self, grant: Grant, cost_usd: float | None) -> None:
+        """The warm has ended, and cost this much; None when no call was made or its cost is unknown."""
+        if grant.reservation is not None:
+            await self._spending.settle(grant.reservation, cost_usd or 0.0)
+
+    async def heard(self, error: UpstreamError | None) -> None:
+        """Any call to the upstream has ended, well or with `error`: rest from speculation while it refuses."""
+        if error is None:
+            await self._spending.answered()
+        elif error.code in REFUSALS:
+            pause = None if error.retry_after_s is None else round(error.retry_after_s * 1000)
+            await self._spending.refused(error.code, pause)
+
+    async def learn(self, session: SessionRecord, trigger: str, *, used: bool, cost_usd: float | None) -> None:
+        """A warm by `trigger` was made, or, with `used`, a question has made use of it."""
+        await self._spending.learn(session.context, trigger, used=used)
+        if used:
+            await self._ledger.count_used(cost_usd)
+
+    async def _reserved(self, worth: Worth, usd: float | None) -> Grant | Skip:
+        if usd is None:
+            # Without prices there is no money to count; the buckets still hold.
+            return Grant(None, worth)
+        reservation = await self._spending.reserve(
+            usd, per_hour_usd=self._limits.per_hour_usd, per_day_usd=self._limits.per_day_usd
+        )
+        return Skip.BUDGET_SPENT if reservation is None else Grant(reservation, worth)
+
+
+def _buckets(session: str, address: str) -> tuple[Bucket, Bucket, Bucket]:
+    """Calls, not triggers, are counted: what is warm already takes no token."""
+    return (
+        Bucket(f"session:{session}", capacity=20, per_second=1 / 15),
+        Bucket(f"address:{address}", capacity=120, per_second=1.0),
+        Bucket("all", capacity=1_000, per_second=20.0),
+    )
