@@ -7,6 +7,7 @@ by one task for all of them. A client is an index into its turn's frames, so a s
 
 import asyncio
 import logging
+from bisect import bisect_right
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -61,11 +62,12 @@ class Feed:
 
     async def frames_after(self, after: int) -> AsyncIterator[bytes]:
         """The frames after event `after`, as they come, several at once when they are there; until the end."""
-        index = next((place for place, number in enumerate(self.ids) if number > after), len(self.ids))
         while True:
             changed = self._changed
+            # Looked up each time: a client that comes from elsewhere can be ahead of this process.
+            index = bisect_right(self.ids, after)
             if index < len(self.frames):
-                chunk, index = b"".join(self.frames[index:]), len(self.frames)
+                chunk, after = b"".join(self.frames[index:]), self.last
                 yield chunk
             elif self.ended or self.cut:
                 return
