@@ -60,14 +60,15 @@ class Answer:
         return False
 
     def _take_delta(self, index: int, delta: dict[str, Any]) -> bool:
-        kind, block = delta["type"], self._blocks[index]
+        kind = delta["type"]
         if kind in ("text_delta", "thinking_delta"):
             part = kind.removesuffix("_delta")
             self._pieces[index].setdefault(part, []).append(str(delta[part]))
             return kind == "text_delta" and bool(delta[part])
         if kind == "signature_delta":
-            block["signature"] = str(delta["signature"])
+            self._blocks[index]["signature"] = str(delta["signature"])
         if kind == "citations_delta":
+            block = self._blocks[index]
             block["citations"] = [*(block.get("citations") or []), delta["citation"]]
         return False
 
