@@ -6,6 +6,7 @@ import importlib
 import re
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -19,9 +20,11 @@ NOTHING = (
     "not think. Ask with words that occur in the documents, or set an API key to ask Claude.\n"
 )
 _PASSAGE_LINES = 18
+_PASSAGE_CHARS = 1200
 _KEPT_SETS = 8
 _WORD = re.compile(r"\w+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _START = re.compile(r"^\s*(?:async\s+def|def|class|#{1,4}\s)")
 _STOP_WORDS = """
 a an and are as at be by can do does explain for from given have how i if in is it its me my of on or that the there
@@ -98,7 +101,8 @@ class _Shelf:
         asked = [word for word in dict.fromkeys(_words(question)) if word not in _STOP and word in known]
         if not asked:
             return []
-        scores = self._ranking.get_scores(asked)
+        identifiers = [word for word in asked if "_" in word]
+        scores = self._ranking.get_scores(asked + 2 * identifiers)
         best = sorted(range(len(self.passages)), key=lambda i: (-float(scores[i]), i))[:limit]
         return [self.passages[i] for i in best if scores[i] > 0]
 
@@ -157,19 +161,26 @@ def question_of(body: Body) -> str:
 
 
 def _split(source: Source) -> list[Passage]:
-    """Passages of some lines, broken before definitions and headings and at empty lines where possible."""
+    """Passages of some lines and bounded length, broken before definitions and headings where possible."""
     passages: list[Passage] = []
-    lines = source.text.splitlines(keepends=True)
-    offset = start = first = 0
-    for i, line in enumerate(lines):
-        length = i - first
-        if (length >= _PASSAGE_LINES // 3 and _START.match(line)) or length >= _PASSAGE_LINES:
-            passages.append(Passage(source, start, offset, first + 1, i))
-            start, first = offset, i
-        offset += len(line)
-    if start < offset:
-        passages.append(Passage(source, start, offset, first + 1, len(lines)))
+    start = first = 0
+    offset = line = 0
+    for line, text in _pieces(source.text):
+        length = line - first
+        heads = length >= _PASSAGE_LINES // 3 and _START.match(text)
+        if heads or length >= _PASSAGE_LINES or offset + len(text) - start > _PASSAGE_CHARS:
+            passages.append(Passage(source, start, offset, first + 1, max(line, first + 1)))
+            start, first = offset, line
+        offset += len(text)
+    passages.append(Passage(source, start, offset, first + 1, line + 1))
     return [passage for passage in passages if passage.text.strip()]
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    """(line, text) of each line, very long lines in several pieces."""
+    for i, line in enumerate(_LINE.findall(text)):
+        for start in range(0, len(line), _PASSAGE_CHARS):
+            yield i, line[start : start + _PASSAGE_CHARS]
 
 
 def _words(text: str) -> list[str]:
