@@ -1,19 +1,33 @@
 """One Redis client for a process, with four ways to use it and one exception for a Redis that is away."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,
+)
 
 MAX_CONNECTIONS = 64
 CONNECT_TIMEOUT_S = 2.0
 COMMAND_TIMEOUT_S = 3.0
+
+RETRY_S = 0.25
+
+T = TypeVar("T")
+log = logging.getLogger("headstart.store")
 
 Command = tuple[str | bytes | int | float, ...]
 
@@ -82,7 +96,7 @@ class Store:
                     pipeline.execute_command(*command)
                 answers: list[Any] = await pipeline.execute(raise_on_error=transaction)
         for answer in answers:
-            if isinstance(answer, ConnectionError | TimeoutError | BusyLoadingError | ReadOnlyError):
+            if isinstance(answer, Exception) and _is_away(answer):
                 raise StoreUnavailable(f"Redis is away: {type(answer).__name__}") from answer
         return answers
 
@@ -91,8 +105,28 @@ class Store:
 def _reaching_redis() -> Iterator[None]:
     try:
         yield
-    except (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OSError) as error:
+    except (ConnectionError, TimeoutError, ResponseError, OSError) as error:
+        if not _is_away(error):
+            raise
         raise StoreUnavailable(f"Redis is away: {type(error).__name__}") from error
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether Redis is not there to take what we write: gone, loading, a replica, full, or unable to write its disk."""
+    if isinstance(error, ResponseError):
+        full = isinstance(error, BusyLoadingError | ReadOnlyError | OutOfMemoryError)
+        return full or "MISCONF" in str(error) or "OOM" in str(error)
+    return True
+
+
+async def persistently(step: Callable[[], Awaitable[T]]) -> T:
+    """Take a step that must be taken, and take it again until Redis is there for it."""
+    while True:
+        try:
+            return await step()
+        except StoreUnavailable:
+            log.warning("Redis is away: trying again")
+            await asyncio.sleep(RETRY_S)
 
 
 @cache

@@ -86,8 +86,10 @@ class Sessions:
 
     async def erase(self, session: str) -> None:
         """Erase `session`, its transcript, its turns and their journals."""
+        # The session first: from then on it accepts no turn that would be left behind.
+        await self._store.do("DEL", keys.session(session))
         turns = [turn.decode() for turn in await self._store.do("LRANGE", keys.turn_list(session), 0, -1)]
-        named = [name(session) for name in (keys.session, keys.transcript, keys.ends, keys.turn_list)]
+        named = [name(session) for name in (keys.transcript, keys.ends, keys.turn_list)]
         owned = [name(session, turn) for turn in turns for name in (keys.turn, keys.journal)]
         await self._store.do("DEL", *named, *owned)
         if turns:

@@ -109,6 +109,11 @@ class Turns:
         answer = await self._store.do("XREAD", "BLOCK", block_ms, "STREAMS", *names, *after)
         return {names[name]: [_parse_entry(raw) for raw in entries] for name, entries in answer or []}
 
+    async def without_journal(self, turns: Sequence[tuple[str, str]]) -> list[str]:
+        """Those of `turns`, given as (session, turn), that have no journal any more."""
+        answers = await self._store.batch([("EXISTS", keys.journal(session, turn)) for session, turn in turns])
+        return [turn for (_, turn), exists in zip(turns, answers, strict=True) if not exists]
+
     async def finish(
         self,
         session: str,

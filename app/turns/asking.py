@@ -93,11 +93,12 @@ class Asking:
 
     async def close(self, within_s: float) -> None:
         """End every turn that runs here, as interrupted; within `within_s` seconds, or leave it to other processes."""
-        running = [task for _, task in self._producers.values()]
-        for task in running:
-            task.cancel()
+        running = list(self._producers.values())
+        for producer, task in running:
+            if not producer.ending:
+                task.cancel()
         if running:
-            await asyncio.wait(running, timeout=within_s)
+            await asyncio.wait([task for _, task in running], timeout=within_s)
         rest = [*self._tasks, *(task for _, task in self._producers.values())]
         for task in rest:
             task.cancel()
@@ -186,7 +187,7 @@ class Asking:
         producer, task = self._producers.get(turn, (None, None))
         if producer is None or task is None:
             return False
-        if not producer.stopping:
+        if not producer.stopping and not producer.ending:
             producer.stopping = True
             task.cancel()
         return True
@@ -235,8 +236,11 @@ class Asking:
                 self._stop_here(missed)
 
     async def _reaching_redis(self, work: Awaitable[T]) -> T | None:
-        """What `work` gives, None while Redis is away."""
+        """What `work` gives, None when it failed: these loops go on, whatever happens."""
         try:
             return await work
         except StoreUnavailable:
+            return None
+        except Exception:
+            log.exception("a step of keeping turns failed")
             return None

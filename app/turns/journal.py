@@ -9,7 +9,6 @@ import asyncio
 import logging
 from bisect import bisect_right
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from app.store.connection import StoreUnavailable
@@ -198,7 +197,9 @@ class Journal:
                 return await self._turns.write([(feed.session, feed.turn, entry) for feed, entry in entries])
             except StoreUnavailable:
                 log.warning("Redis is away: %d events wait to be written", len(entries))
-                await asyncio.sleep(RETRY_S)
+            except Exception:
+                log.exception("writing %d events failed", len(entries))
+            await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:
         while True:
@@ -207,10 +208,13 @@ class Journal:
             if not remote:
                 self._followed.clear()
                 continue
-            with suppress(StoreUnavailable):
+            try:
                 await self._follow_once(remote)
-                continue
-            await asyncio.sleep(RETRY_S)
+            except StoreUnavailable:
+                await asyncio.sleep(RETRY_S)
+            except Exception:
+                log.exception("reading journals failed")
+                await asyncio.sleep(RETRY_S)
 
     async def _follow_once(self, remote: list[Feed]) -> None:
         positions = {(feed.session, feed.turn): feed.last for feed in remote}
@@ -218,6 +222,11 @@ class Journal:
         for turn, entries in news.items():
             if feed := self._feeds.get(turn):
                 feed.publish(entries)
+        if not news:
+            # A journal that was erased says nothing any more, and does not say that.
+            for turn in await self._turns.without_journal(list(positions)):
+                if feed := self._feeds.pop(turn, None):
+                    feed.abandon()
 
 
 def first_entry(frame: bytes) -> Entry:

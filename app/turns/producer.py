@@ -8,16 +8,14 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from app.ledger.book import Call, Ledger
 from app.ledger.verdict import Expectation, Timing, judge
 from app.prompt.prefix import Transcript, append_turn
 from app.prompt.render import ask_tail
-from app.store.connection import StoreUnavailable
+from app.store.connection import StoreUnavailable, persistently
 from app.store.sessions import SessionRecord
 from app.store.turns import Appended, Entry, EventId, Turns, TurnState
 from app.turns.answer import Answer
@@ -31,11 +29,7 @@ from app.warm.prefixes import ContextGone, Prefixes
 
 log = logging.getLogger("headstart.turn")
 
-RETRY_S = 0.25
-
 _OUTCOMES = {TurnState.DONE: "ok", TurnState.STOPPED: "stopped"}
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +45,12 @@ class Services:
     keep_journal_s: int
 
 
+class Superseded(Exception):
+    """The journal takes no more from us: the turn was erased, or has another producer."""
+
+
 class Producer:
-    """Produces one accepted turn."""
+    """Produces one accepted turn. Once it is `ending`, it must be left to end."""
 
     def __init__(
         self,
@@ -67,6 +65,7 @@ class Producer:
         self.session = session
         self.turn = turn
         self.stopping = False
+        self.ending = False
         self._services = services
         self._question = question
         self._plan = plan
@@ -91,6 +90,8 @@ class Producer:
         except asyncio.CancelledError:
             # Cancelled by us, to end the turn: from here on this task goes on as any other.
             await (self._end(TurnState.STOPPED) if self.stopping else self._end(TurnState.FAILED, abandoned()))
+        except Superseded:
+            await self._end(TurnState.FAILED, abandoned())
         except (UpstreamError, ContextGone, StoreUnavailable) as error:
             self._error = error if isinstance(error, UpstreamError) else None
             await self._end(TurnState.FAILED, problem_of(error))
@@ -123,23 +124,25 @@ class Producer:
                 self._sequence += 1
                 number = EventId(self._epoch, self._sequence)
                 self._services.journal.put(self._feed, Entry(number, upstream_frame(number, event)))
+                if self._feed.cut:
+                    raise Superseded(self.turn)
 
     async def _begun(self) -> None:
-        with suppress(StoreUnavailable):
-            plan, answer = self._plan, self._answer
-            await self._services.coordinator.wrote(self.session, plan, answer.usage, answer.message_id)
-            await self._services.coordinator.heard(None)
-            self._plan = replace(plan, fence=None)
+        plan, answer, coordinator = self._plan, self._answer, self._services.coordinator
+        await persistently(lambda: coordinator.wrote(self.session, plan, answer.usage, answer.message_id))
+        await persistently(lambda: coordinator.heard(None))
+        self._plan = replace(plan, fence=None)
 
     async def _end(self, state: TurnState, problem: Problem | None = None) -> None:
         """Close the books, then the turn; each step once Redis is there to take it."""
+        self.ending = True
         blocks = self._answer.blocks(partial=state is not TurnState.DONE)
-        await _persistently(self._release)
-        await _persistently(lambda: self._enter_call(problem["code"] if problem else _OUTCOMES[state]))
-        verdict = await _persistently(self._judge) if state is TurnState.DONE else None
+        await persistently(self._release)
+        await persistently(lambda: self._enter_call(problem["code"] if problem else _OUTCOMES[state]))
+        verdict = await persistently(self._judge) if state is TurnState.DONE else None
         await self._services.journal.flush()
-        await _persistently(lambda: self._finish(state, blocks, verdict, problem))
-        await _persistently(lambda: self._services.turns.forget_running(self.turn))
+        await persistently(lambda: self._finish(state, blocks, verdict, problem))
+        await persistently(lambda: self._services.turns.forget_running(self.turn))
         log.info("turn %s of session %s: %s", self.turn, self.session.id, problem["code"] if problem else state)
 
     async def _release(self) -> None:
@@ -229,13 +232,3 @@ class Producer:
         prefix = grown.prefix()
         digest = await asyncio.to_thread(lambda: prefix.digest)
         return Appended(turns, end.as_list(), digest, prefix.size, prefix.breakpoints)
-
-
-async def _persistently(step: Callable[[], Awaitable[T]]) -> T:
-    """Take a step that needs Redis, and again until Redis is there."""
-    while True:
-        try:
-            return await step()
-        except StoreUnavailable:
-            log.warning("Redis is away: the end of a turn waits for it")
-            await asyncio.sleep(RETRY_S)

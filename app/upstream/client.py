@@ -83,11 +83,8 @@ class Upstream:
                 stream_cls=AsyncStream[RawMessageStreamEvent],
             )
         try:
-            kind = stream.response.headers.get("content-type", "")
-            if not kind.startswith("text/event-stream"):
-                raise UpstreamError(
-                    UpstreamCode.GARBLED, f"its content type is {kind or 'missing'!r}, not an event stream"
-                )
+            with self._translated():
+                _check_kind(stream.response.headers.get("content-type", "missing"))
             yield self._events(stream.response)
         finally:
             with self._translated():
@@ -116,6 +113,8 @@ class Upstream:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except UpstreamError as error:
+            raise self._hushed(error) from None
         except anthropic.APIError as error:
             raise self._hushed(from_sdk(error)) from error
         except httpx2.TimeoutException as error:
@@ -133,11 +132,19 @@ class Upstream:
 
 async def _refuse_long_waits(response: httpx2.Response) -> None:
     """Have the SDK give up rather than sleep when the upstream names a wait that no reader would sit through."""
-    if response.status_code < 400 or "retry-after" not in response.headers:
+    if response.status_code < 400:
         return
-    wait = seconds(response.headers["retry-after"])
-    if wait is None or wait > LONGEST_RETRY_S:
-        response.headers["x-should-retry"] = "false"
+    # The SDK heeds the first of these that is there.
+    for header, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        if header in response.headers:
+            wait = seconds(response.headers[header])
+            if wait is None or not wait * unit_s <= LONGEST_RETRY_S:
+                response.headers["x-should-retry"] = "false"
+
+
+def _check_kind(kind: str) -> None:
+    if not kind.startswith("text/event-stream"):
+        raise UpstreamError(UpstreamCode.GARBLED, f"its content type is {kind[:100]!r}, not an event stream")
 
 
 def _text(value: object) -> str | None:

@@ -6,6 +6,8 @@ from typing import Any
 import anthropic
 
 SPEND_CAP = "enforced_spend_limit_reached"
+# Of what the upstream says, in characters: some say it with a page of HTML.
+MOST_SAID = 400
 
 
 class UpstreamCode(StrEnum):
@@ -81,13 +83,15 @@ def from_sdk(error: anthropic.APIError) -> UpstreamError:
     """What the SDK raised, as one of ours."""
     if isinstance(error, anthropic.APIStatusError):
         wait = seconds(error.response.headers.get("retry-after"))
+        said = (error.api_message or error.message)[:MOST_SAID]
         if error.error_code == SPEND_CAP:
-            return UpstreamError(UpstreamCode.REFUSED, error.api_message or "", error.status_code, wait)
-        kind = error.type or _BY_STATUS.get(error.status_code)
+            return UpstreamError(UpstreamCode.REFUSED, said, error.status_code, wait)
+        # Other servers have types of their own; the status is the same everywhere.
+        kind = error.type if error.type in _BY_TYPE else _BY_STATUS.get(error.status_code)
         if kind is None:
             kind = "api_error" if error.status_code >= 500 else "invalid_request_error"
         code = _BY_TYPE.get(kind, UpstreamCode.FAILED)
-        return UpstreamError(code, error.api_message or f"HTTP {error.status_code}", error.status_code, wait)
+        return UpstreamError(code, said, error.status_code, wait)
     if isinstance(error, anthropic.APITimeoutError):
         return UpstreamError(UpstreamCode.TIMEOUT)
     if isinstance(error, anthropic.APIConnectionError):

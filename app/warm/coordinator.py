@@ -19,7 +19,7 @@ from app.ledger.usage import Usage
 from app.ledger.verdict import Expectation, Reason
 from app.prompt.prefix import Prefix
 from app.prompt.render import warm_tail
-from app.store.connection import StoreUnavailable
+from app.store.connection import StoreUnavailable, persistently
 from app.store.contexts import Contexts
 from app.store.sessions import SessionRecord
 from app.store.upstreams import Capabilities
@@ -42,6 +42,7 @@ JOIN_FLOOR_S = 3.0
 # After a failure, triggers rest this long; a question never does.
 REST_MS = 2_000
 POLL_S = 0.05
+CLOSE_WITHIN_S = 0.5
 
 PlanKind = Literal["hit", "join", "cold"]
 
@@ -164,9 +165,15 @@ class Coordinator:
 
     async def close(self) -> None:
         """Give up the warms under way: their prefixes are free for others at once."""
-        for task in self._running.values():
+        running = list(self._running.values())
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        if running:
+            await asyncio.wait(running, timeout=CLOSE_WITHIN_S)
+        # Whoever still waits for Redis leaves its lease to run out.
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     async def _speculate(
         self, session: SessionRecord, digest: str, record: WarmRecord, trigger: Trigger, address: str
@@ -223,11 +230,10 @@ class Coordinator:
             record = replace(_failed(UpstreamError(UpstreamCode.FAILED)), reason="internal_error")
             log.exception("warm %s of session %s failed", digest[:12], session.id)
         finally:
-            with suppress(StoreUnavailable):
-                await self._warms.settle(digest, fence, record)
-                await self._speculation.settle(grant, record.cost_usd)
-                if record.state is WarmState.WARM:
-                    await self._speculation.learn(session, trigger, used=False, cost_usd=record.cost_usd)
+            await persistently(lambda: self._warms.settle(digest, fence, record))
+            await persistently(lambda: self._speculation.settle(grant, record.cost_usd))
+            if record.state is WarmState.WARM:
+                await persistently(lambda: self._speculation.learn(session, trigger, used=False, cost_usd=None))
 
     async def _attempt(self, session: SessionRecord, digest: str, started_ms: int) -> WarmRecord:
         try:
@@ -262,33 +268,32 @@ class Coordinator:
 
     async def _call(self, session: SessionRecord, digest: str, prefix: Prefix, *, max_tokens: int) -> Reply:
         started = time.monotonic()
-        outcome, reply = "ok", None
+        outcome, reply, error = "ok", None, None
         try:
             reply = await self._upstream.warm(prefix.body(warm_tail(first=prefix.first, max_tokens=max_tokens)))
-            await self._speculation.heard(None)
-        except UpstreamError as error:
-            outcome = error.code
-            await self._speculation.heard(error)
+            return reply
+        except UpstreamError as raised:
+            outcome, error = raised.code, raised
             raise
         except asyncio.CancelledError:
             outcome = "stopped"
             raise
         finally:
             duration = time.monotonic() - started
-            await self._ledger.record(
-                Call(
-                    kind="warm",
-                    model=session.parameters["model"],
-                    digest=digest,
-                    session=session.id,
-                    usage=Usage().updated(reply.usage if reply else None),
-                    first_byte_s=duration if reply else None,
-                    duration_s=duration,
-                    outcome=outcome,
-                    message_id=reply.message_id if reply else None,
-                )
+            call = Call(
+                kind="warm",
+                model=session.parameters["model"],
+                digest=digest,
+                session=session.id,
+                usage=Usage().updated(reply.usage if reply else None),
+                first_byte_s=duration if reply else None,
+                duration_s=duration,
+                outcome=outcome,
+                message_id=reply.message_id if reply else None,
             )
-        return reply
+            await persistently(lambda: self._ledger.record(call))
+            if outcome != "stopped":
+                await persistently(lambda: self._speculation.heard(error))
 
     async def _learn_tokens(self, session: SessionRecord, usage: Usage) -> None:
         if len(session.digests) == 1 and session.isolation is None and was_cached(usage):
