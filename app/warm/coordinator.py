@@ -181,8 +181,10 @@ class Coordinator:
         """Start the call if it may and should be made; the state after that."""
         decision = await self._speculation.consider(session, trigger, address, await self._prospect(session, record))
         if isinstance(decision, Skip):
-            # What is warm, if not for long, is no less warm for not being refreshed.
-            return record if record.state is WarmState.WARM else WarmRecord(WarmState.SKIPPED, reason=decision)
+            refusing = decision is Skip.UPSTREAM_REFUSING and record.state is WarmState.FAILED
+            # What is warm, if not for long, is no less warm for not being refreshed; and a failure says more than a rest.
+            keep = record.state is WarmState.WARM or refusing
+            return record if keep else WarmRecord(WarmState.SKIPPED, reason=decision)
         claim = await self._warms.claim(
             digest, session.id, trigger=trigger, lease_ms=LEASE_MS, margin_ms=MARGIN_MS, rest_ms=REST_MS
         )
