@@ -23,9 +23,11 @@ class Exchange:
     path: str
     headers: dict[str, str]
     body: bytes
+    reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     released: asyncio.Event
     number: int
+    hung_up: threading.Event = field(default_factory=threading.Event)
 
     @property
     def json(self) -> dict[str, Any]:
@@ -63,6 +65,20 @@ class Exchange:
     def cut(self) -> None:
         """Break the connection off, as a crash would."""
         self.writer.transport.abort()
+
+    async def pause(self) -> bool:
+        """Wait for `Recorder.release`. False when the client hung up meanwhile, which `hung_up` then says."""
+        released = asyncio.ensure_future(self.released.wait())
+        closed = asyncio.ensure_future(self.reader.read(1))
+        try:
+            await asyncio.wait({released, closed}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            released.cancel()
+            closed.cancel()
+        if closed.done() and not closed.cancelled():
+            self.hung_up.set()
+            return False
+        return True
 
 
 def sse(data: dict[str, Any]) -> bytes:
@@ -141,8 +157,27 @@ def refuse(status: int, kind: str, message: str = "no", **headers: str) -> Respo
 
 async def held(exchange: Exchange) -> None:
     """Answer well, but only after `Recorder.release`."""
-    await exchange.released.wait()
-    await answer(exchange)
+    if await exchange.pause():
+        await answer(exchange)
+
+
+def halfway(text: str = "The first half, and the second.") -> Respond:
+    """Answer half of `text`, the rest after `Recorder.release`. Warms are answered at once."""
+
+    async def respond(exchange: Exchange) -> None:
+        if exchange.is_warm:
+            await answer(exchange)
+            return
+        start, *pieces = text_events(text, pieces=2)
+        await exchange.start_stream()
+        for data in (message_start(exchange.number), start, pieces[0]):
+            await exchange.event(data)
+        if await exchange.pause():
+            for data in (*pieces[1:], *END):
+                await exchange.event(data)
+            await exchange.end_stream()
+
+    return respond
 
 
 @dataclass
@@ -191,7 +226,7 @@ class Recorder:
                 }
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 path = lines[0].split(" ")[1]
-                exchange = Exchange(path, headers, body, writer, self._released, len(self.exchanges) + 1)
+                exchange = Exchange(path, headers, body, reader, writer, self._released, len(self.exchanges) + 1)
                 with self._arrived:
                     self.exchanges.append(exchange)
                     self.in_flight += 1

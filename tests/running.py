@@ -18,6 +18,8 @@ from app.processes import redis_server
 from app.settings import Settings
 
 STARTED_WITHIN_S = 30
+# The recorder answers so fast that no warm would save anybody's time: let a second be worth more than any warm.
+GENEROUS: dict[str, Any] = {"limits": "off", "value_of_second_usd": 1e6}
 
 
 class RedisProcess:
@@ -55,11 +57,21 @@ class RedisProcess:
             except OSError:
                 return b""
 
+    def dump(self) -> str:
+        """Everything that Redis holds, as its append-only file has it."""
+        files = sorted(self._folder.rglob("*.aof"))
+        return "".join(file.read_bytes().decode("utf-8", "replace") for file in files)
+
+    def keys(self, pattern: str = "*") -> list[str]:
+        """The keys that match `pattern`."""
+        answer = self.say(f"KEYS {pattern}".encode()).decode()
+        return [line for line in answer.split("\r\n")[1:] if line and not line.startswith("$")]
+
 
 @contextmanager
 def serving(redis_url: str, base_url: str, **settings: Any) -> Iterator[str]:
     """Headstart in a thread of this process, over a Redis and an upstream; its URL."""
-    given: dict[str, Any] = {"_env_file": None, "upstream_retries": 0, **settings}
+    given: dict[str, Any] = {"_env_file": None, "upstream_retries": 0, **GENEROUS, **settings}
     configured = Settings(**given)
     app = create_app(configured, redis_url=redis_url, base_url=base_url, api_key="sk-test-key")
     listening = socket.create_server(("127.0.0.1", 0), backlog=512)
