@@ -20,8 +20,9 @@ NOTHING = (
     "not think. Ask with words that occur in the documents, or set an API key to ask Claude.\n"
 )
 _PASSAGE_LINES = 18
-_PASSAGE_CHARS = 1200
-_KEPT_SETS = 8
+_PASSAGE_CHARS = 900
+_KEPT_SETS = 64
+_KEPT_CHARACTERS = 32_000_000
 _WORD = re.compile(r"\w+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
@@ -64,32 +65,57 @@ class Passage:
         return "\n".join(lines * 3)
 
 
+class Closed(Exception):
+    """The sandbox is ending."""
+
+
 class Library:
     """Passages of recently seen document sets, ready to be ranked. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._closing = threading.Event()
         self._shelves: OrderedDict[bytes, _Shelf] = OrderedDict()
 
     def find(self, sources: list[Source], question: str, limit: int) -> list[Passage]:
+        return self._shelf(sources).rank(question, limit)
+
+    def prepare(self, sources: list[Source]) -> None:
+        """Do now what the first question about these sources would have to wait for."""
+        self._shelf(sources)
+
+    def close(self) -> None:
+        """Give up what is being prepared, so that the process can end."""
+        self._closing.set()
+
+    def _shelf(self, sources: list[Source]) -> "_Shelf":
         key = blake2b(digest_size=16)
         for source in sources:
             key.update(f"{source.title}\0{len(source.text)}\0".encode())
             key.update(source.text.encode())
         with self._lock:
-            shelf = self._shelves.get(key.digest()) or _Shelf(sources)
+            shelf = self._shelves.get(key.digest()) or _Shelf(sources, self._closing)
             self._shelves[key.digest()] = shelf
             self._shelves.move_to_end(key.digest())
-            while len(self._shelves) > _KEPT_SETS:
+            while len(self._shelves) > 1 and self._is_full():
                 self._shelves.popitem(last=False)
-        return shelf.rank(question, limit)
+        return shelf
+
+    def _is_full(self) -> bool:
+        kept = sum(shelf.characters for shelf in self._shelves.values())
+        return len(self._shelves) > _KEPT_SETS or kept > _KEPT_CHARACTERS
 
 
 class _Shelf:
-    def __init__(self, sources: list[Source]) -> None:
+    def __init__(self, sources: list[Source], closing: threading.Event) -> None:
+        self.characters = sum(len(source.text) for source in sources)
         self.passages = [passage for source in sources for passage in _split(source)]
         self._ranking: Any = None
-        words = [_words(f"{p.source.title} {p.text} {p.headings}") for p in self.passages]
+        words = []
+        for passage in self.passages:
+            if closing.is_set():
+                raise Closed
+            words.append(_words(f"{passage.source.title} {passage.text} {passage.headings}"))
         if any(words):
             self._ranking = importlib.import_module("bm25s").BM25(backend="numpy")
             self._ranking.index(words, show_progress=False)

@@ -2,6 +2,7 @@
 the cache, and say what the response is. It holds the sandbox's state and knows no HTTP."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -106,7 +107,11 @@ class Engine:
         self.library = answer.Library()
         self.diagnostics = Diagnostics()
         self.script = Script()
+        self._preparing: set[asyncio.Future[None]] = set()
         self.log = Log()
+
+    def close(self) -> None:
+        self.library.close()
 
     def accept(self, raw: bytes, key: str, betas: frozenset[str] = frozenset()) -> Exchange:
         """Everything that happens at once, at the request's start. Raises ApiError."""
@@ -136,6 +141,7 @@ class Engine:
     async def begin(self, exchange: Exchange) -> Reply:
         """Wait until the response begins and write the cache; the answer is looked up meanwhile."""
         if exchange.body["max_tokens"] == 0:
+            self._prepare(exchange)
             await self.clock.sleep_until(exchange.begins_at)
             self.cache.commit(exchange.plan)
             return EMPTY
@@ -163,7 +169,21 @@ class Engine:
         exchange.diagnosis = self.diagnostics.compare(workspace, previous, mine)
         self.diagnostics.keep(workspace, exchange.message_id, mine)
 
+    def _prepare(self, exchange: Exchange) -> None:
+        """Let the question that a warm announces find its passages ranked; nobody waits for it."""
+
+        def prepare() -> None:
+            with contextlib.suppress(answer.Closed):
+                self.library.prepare(answer.sources_of(exchange.body))
+
+        task = asyncio.ensure_future(asyncio.to_thread(prepare))
+        self._preparing.add(task)
+        task.add_done_callback(self._preparing.discard)
+
     def _answer(self, exchange: Exchange) -> Reply:
         sources = answer.sources_of(exchange.body)
-        passages = self.library.find(sources, answer.question_of(exchange.body), limit=3)
+        try:
+            passages = self.library.find(sources, answer.question_of(exchange.body), limit=3)
+        except answer.Closed:
+            return EMPTY
         return compose(exchange.body, exchange.prompt, passages, self.options.pace)

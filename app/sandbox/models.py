@@ -7,6 +7,8 @@ from typing import Any, Literal
 _CACHING = "platform docs, prompt-caching#cache-limitations and thinking-troubleshooting#supported-models (2026-09-26)"
 _HAIKU_55 = "platform docs, models/haiku-5-5 overview and what's new (2026-10); minimum from a vendor's comparison"
 _SONNET_55 = "platform docs, models/sonnet-5-5 (2026-09); minimum not found, Sonnet 5's 1,024 assumed"
+_UNKNOWN = "1970-01-01"
+"""The API's own stand-in for a release date that is not known."""
 _ON_FABLE_52 = "platform docs, models/fable-5-2/whats-new-fable-5-2; minimum not found, Fable 5.1's 512 assumed"
 
 
@@ -77,22 +79,20 @@ _4_6: dict[str, Any] = {
 }
 
 _FABLE_5 = Model("claude-fable-5", "Claude Fable 5", created="2026-06-09", **_FABLE)
-_FABLE_51 = replace(_FABLE_5, id="claude-fable-5-1", name="Claude Fable 5.1", created="2026-08-31", **_BOUND)
-_FABLE_52 = replace(
-    _FABLE_51, id="claude-fable-5-2", name="Claude Fable 5.2", created="2026-11-01", source=_ON_FABLE_52
-)
-_SONNET_5 = Model("claude-sonnet-5", "Claude Sonnet 5", "sonnet", "2026-06-30", 1_024, accepts=_SWITCHABLE)
+_FABLE_51 = replace(_FABLE_5, id="claude-fable-5-1", name="Claude Fable 5.1", created=_UNKNOWN, **_BOUND)
+_FABLE_52 = replace(_FABLE_51, id="claude-fable-5-2", name="Claude Fable 5.2", created=_UNKNOWN, source=_ON_FABLE_52)
+_SONNET_5 = Model("claude-sonnet-5", "Claude Sonnet 5", "sonnet", _UNKNOWN, 1_024, accepts=_SWITCHABLE)
 _OPUS_5 = Model(
     "claude-opus-5",
     "Claude Opus 5",
     "opus",
-    "2026-07-24",
+    _UNKNOWN,
     512,
     accepts=_SWITCHABLE,
     mid_system=True,
     off_up_to_high=frozenset({"disabled"}),
 )
-_OPUS_48 = Model("claude-opus-4-8", "Claude Opus 4.8", "opus", "2026-05-28", 1_024, mid_system=True, **_OFF)
+_OPUS_48 = Model("claude-opus-4-8", "Claude Opus 4.8", "opus", _UNKNOWN, 1_024, mid_system=True, **_OFF)
 _OPUS_45 = Model(
     "claude-opus-4-5",
     "Claude Opus 4.5",
@@ -141,7 +141,7 @@ _TABLE = (
         _OPUS_5,
         id="claude-opus-5-5",
         name="Claude Opus 5.5",
-        created="2026-09-22",
+        created=_UNKNOWN,
         thinking="always",
         accepts=frozenset({"adaptive"}),
         default_effort="medium",
@@ -157,7 +157,7 @@ _TABLE = (
         _OPUS_48,
         id="claude-opus-4-7",
         name="Claude Opus 4.7",
-        created="2026-04-16",
+        created=_UNKNOWN,
         minimum=2_048,
         mid_system=False,
     ),
@@ -165,7 +165,7 @@ _TABLE = (
         "claude-mythos-preview",
         "Claude Mythos Preview",
         "mythos",
-        "2026-04-07",
+        _UNKNOWN,
         2_048,
         thinking="always",
         accepts=frozenset({"adaptive", "enabled"}),

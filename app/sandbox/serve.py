@@ -39,6 +39,7 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         logging.getLogger("uvicorn.error").addFilter(_not_cut_on_purpose)
+        self._app = app
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -46,6 +47,7 @@ class Server(uvicorn.Server):
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.engine.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await super().shutdown(sockets=sockets)

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx2
 import pytest
@@ -23,7 +24,7 @@ fd = int(sys.argv[1]) if sys.argv[1] != "none" else None
 serve(Options(profile="cookbook", speed=0.01), port=0, fd=fd, watch_stdin=True, ready=lambda url: print(url, flush=True))
 """
 HEADERS = {"x-api-key": "k", "anthropic-version": "2023-06-01"}
-SLOW = {
+SLOW: dict[str, Any] = {
     "model": "claude-sonnet-4-5",
     "max_tokens": 500,
     "stream": True,
@@ -89,6 +90,22 @@ def test_it_ends_within_a_second_without_a_traceback_even_with_open_streams(way:
             status, seconds, said = ends(child)
     assert (status, said) == (0, "")
     assert seconds < 1.5
+
+
+def test_it_ends_within_a_second_while_a_large_warm_is_being_prepared() -> None:
+    content = "".join(f"def name_{i}(value_{i}):\n    return value_{i} * {i}\n\n" for i in range(20_000))
+    warm = {**SLOW, "max_tokens": 0, "stream": False, "messages": [{"role": "user", "content": content}]}
+    warm["system"] = content
+    with process() as (child, url):
+        body = httpx2.Request("POST", url, json=warm).read()
+        with socket.create_connection(("127.0.0.1", httpx2.URL(url).port or 0)) as raw:
+            raw.sendall(b"POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: k\r\nanthropic-version: 1\r\n")
+            raw.sendall(b"content-length: %d\r\n\r\n" % len(body) + body)
+            assert httpx2.get(f"{url}/v1/models", headers=HEADERS).status_code == 200
+            child.terminate()
+            status, seconds, said = ends(child)
+    assert (status, said) == (0, "")
+    assert seconds < 2
 
 
 def test_it_starts_fast_because_ranking_is_loaded_with_the_first_answer() -> None:
