@@ -62,7 +62,7 @@ class RedisProcess:
         files = sorted(self._folder.rglob("*.aof"))
         return "".join(file.read_bytes().decode("utf-8", "replace") for file in files)
 
-    def keys(self, pattern: str = "*") -> list[str]:
+    def named(self, pattern: str = "*") -> list[str]:
         """The keys that match `pattern`."""
         answer = self.say(f"KEYS {pattern}".encode()).decode()
         return [line for line in answer.split("\r\n")[1:] if line and not line.startswith("$")]
