@@ -73,7 +73,7 @@ def _entry(model: Model) -> dict[str, Any]:
             "image_input": support(True),
             "pdf_input": support(True),
             "server_tools": {"supported": False},
-            "structured_outputs": support(False),
+            "structured_outputs": support(True),
             "thinking": {
                 **support(True),
                 "types": {kind: support(accepted) for kind, accepted in model.thinking_types.items()},

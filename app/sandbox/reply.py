@@ -1,6 +1,7 @@
 """What the response says, before it is put on the wire: a thought, text in pieces with their citations or a call of a
 forced tool, why it stopped and what it cost. Pure: the same request and passages give the same reply."""
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from app.sandbox.models import Model
 from app.sandbox.profile import Profile
 from app.sandbox.request import Body
 from app.sandbox.settings import cites, thinks
-from app.sandbox.toolcall import ToolCall, forced_call
+from app.sandbox.toolcall import ToolCall, forced_call, minimal
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,11 @@ def compose(body: Body, prompt: Prompt, passages: list[Passage], profile: Profil
         if call.size > budget:
             return Reply(thought, [], "max_tokens")
         return Reply(thought, [], "tool_use", call=call)
-    pieces = _pieces(passages, profile, prompt.model, cited=cites(body))
+    wanted = body.get("output_config", {}).get("format")
+    if wanted:
+        pieces = [_sized(json.dumps(minimal(wanted["schema"]), ensure_ascii=False), prompt.model)]
+    else:
+        pieces = _pieces(passages, profile, prompt.model, cited=cites(body))
     pieces, sequence = _stopped(pieces, body.get("stop_sequences", []), prompt.model)
     if sum(piece.size for piece in pieces) > budget:
         return Reply(thought, _cut(pieces, budget, prompt.model), "max_tokens")

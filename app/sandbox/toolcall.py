@@ -1,5 +1,5 @@
-"""A call of the tool that a request forces: the smallest input that its schema's required properties allow. The
-sandbox never calls a tool of its own accord and runs none."""
+"""JSON that a request asks for by schema: the input of a tool that it forces, or an answer in its output format. It is
+the smallest that the required properties allow. The sandbox never calls a tool of its own accord and runs none."""
 
 import json
 from dataclasses import dataclass
@@ -29,12 +29,13 @@ def forced_call(body: Body, prompt: Prompt) -> ToolCall | None:
         return None
     tools = {tool.get("name") or tool["type"]: tool for tool in body["tools"]}
     name = choice.get("name") or next(iter(tools))
-    made = _object(tools[name].get("input_schema", {}))
+    made = minimal(tools[name].get("input_schema", {}))
     size = tokens.of_text(name + json.dumps(made), prompt.model.token_factor)
     return ToolCall(f"toolu_01{prompt.binding.hex()[:22]}", name, made, size)
 
 
-def _object(schema: dict[str, Any]) -> dict[str, Any]:
+def minimal(schema: dict[str, Any]) -> dict[str, Any]:
+    """An object with the required properties and nothing else."""
     properties, required = schema.get("properties"), schema.get("required")
     if not isinstance(properties, dict) or not isinstance(required, list):
         return {}
@@ -51,5 +52,5 @@ def _value(schema: Any) -> Any:
         return schema.get("const", schema.get("default"))
     kind = schema.get("type")
     if kind == "object":
-        return _object(schema)
+        return minimal(schema)
     return _EMPTY.get(kind, "") if isinstance(kind, str) else ""

@@ -140,6 +140,14 @@ def test_a_forced_tool_is_called_with_what_its_schema_requires(sandbox: SandboxS
     assert message["content"][-1]["input"] == {"place": "here", "depth": 0}
 
 
+def test_an_output_format_is_answered_with_json_that_has_what_the_schema_requires(sandbox: SandboxServer) -> None:
+    schema = {"type": "object", "required": ["name", "tags"], "additionalProperties": False,
+              "properties": {"name": {"type": "string"}, "tags": {"type": "array"}, "more": {"type": "null"}}}  # fmt: skip
+    format = {"format": {"type": "json_schema", "schema": schema}}
+    message = sandbox.post({**ASK, "output_config": format}).json()
+    assert json.loads(message["content"][-1]["text"]) == {"name": "", "tags": []}
+
+
 def test_plain_text_citations_carry_exact_character_ranges(sandbox: SandboxServer) -> None:
     other = document("other.txt", "Nothing of the kind.\n", cited=True)
     source = document("colours.txt", GRASS, cited=True)
