@@ -123,7 +123,9 @@ def _add_contexts(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--thinking", choices=("adaptive", "disabled", "between_tools"), help="how it thinks (the model's default)"
     )
     add.add_argument("--effort", choices=EFFORTS, help="how hard it tries (the model's default)")
-    add.add_argument("--ttl", choices=("5m", "1h"), default="5m", help="how long the cache is kept (%(default)s)")
+    add.add_argument(
+        "--ttl", choices=("5m", "1h", "auto"), default="auto", help="how long the cache is kept; auto chooses by use"
+    )
     add.set_defaults(run=lambda parsed: _with_library(lambda library: _add_context(library, parsed)))
     listing = actions.add_parser("list", help="list the contexts", description="List the contexts.")
     listing.set_defaults(run=lambda _: _with_library(_list_contexts))

@@ -24,6 +24,7 @@ from app.store.sessions import Sessions
 from app.store.spending import Spending
 from app.store.turns import Turns
 from app.store.upstreams import Capabilities
+from app.store.uses import Uses
 from app.store.warms import Warms
 from app.turns.asking import Asking, FirstEvent
 from app.turns.conversations import Conversations
@@ -63,10 +64,11 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         capabilities=Capabilities(store, upstream.identity),
         ledger=ledger,
         upstream=upstream,
+        uses=Uses(store),
         speculation=Speculation(Spending(store, upstream.identity), ledger, _limits(settings)),
         join_timeout_s=settings.join_timeout_s,
     )
-    conversations = Conversations(stored_sessions, stored_turns, prefixes)
+    conversations = Conversations(stored_sessions, stored_turns, prefixes, coordinator.lifetime)
     services = Services(
         turns=stored_turns,
         journal=Journal(stored_turns),
@@ -75,6 +77,8 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         ledger=ledger,
         upstream=upstream,
         keep_journal_s=settings.journal_ttl_s,
+        # Servers that are not Claude refuse fields that they do not know.
+        diagnose=settings.notice["kind"] != "custom",
     )
     asking = Asking(services, conversations.get, _first_event)
     rooms = Rooms(

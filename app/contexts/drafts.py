@@ -6,7 +6,16 @@ from typing import Any
 
 from app.contexts.sources import Skipped, decode
 from app.models import find_model
-from app.prompt.context import DEFAULT_MAX_TOKENS, Context, Document, Effort, InvalidContext, Parameters, Thinking, Ttl
+from app.prompt.context import (
+    DEFAULT_MAX_TOKENS,
+    Context,
+    ContextTtl,
+    Document,
+    Effort,
+    InvalidContext,
+    Parameters,
+    Thinking,
+)
 from app.prompt.parameters import check_parameters
 from app.prompt.text import UnsafeText, check_text
 
@@ -29,7 +38,7 @@ class Draft:
     max_tokens: int | None = None
     thinking: Thinking | None = None
     effort: Effort | None = None
-    ttl: Ttl = "5m"
+    ttl: ContextTtl = "auto"
 
     def context(self) -> Context:
         """The context it makes. Raises `InvalidDraft` with the field and, for a text, the position."""

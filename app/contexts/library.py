@@ -18,6 +18,7 @@ MAX_REQUEST_BYTES = 32_000_000
 # Bytes of English or code per token, at the most: what is over the window even so is over it.
 MOST_BYTES_PER_TOKEN = 4.0
 MAX_CONTEXTS_PER_OWNER = 100
+KEEP_REPLACED_S = 24 * 60 * 60
 
 
 class UnknownContext(LookupError):
@@ -69,12 +70,13 @@ class Library:
         full = len(named) >= MAX_CONTEXTS_PER_OWNER and name not in named
         if self._limited and full and owner != PUBLIC:
             raise TooManyContexts(f"you have {len(named)} contexts; delete one before you add another")
-        about = await asyncio.to_thread(self._describe, context)
+        about = await asyncio.to_thread(self._describe, context) | {"previous": named.get(name)}
         fragments = StoredFragments(rendered.system, rendered.documents, rendered.blocks)
         identity = await asyncio.to_thread(lambda: context.id)
         before = await self._contexts.put(identity, owner, name, about, fragments)
         if before is not None and before not in (await self._contexts.names(owner)).values():
-            await self._contexts.release(before, owner)
+            # Conversations over it go on for a while, and a miss can still be explained by what changed.
+            await self._contexts.release(before, owner, keep_s=KEEP_REPLACED_S)
         added = await self._view(name, identity, owner)
         if added is None:
             raise UnknownContext(name)

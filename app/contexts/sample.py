@@ -21,4 +21,4 @@ def sample_context(model: str) -> Context:
     package = Path(asyncio.__file__).parent
     modules = sorted(package.glob("*.py"), key=lambda path: path.name)
     documents = [Document(f"asyncio/{document.title}", document.text) for document in collect(modules).documents]
-    return Context(tuple(documents), Parameters(model), INSTRUCTIONS)
+    return Context(tuple(documents), Parameters(model, ttl="auto"), INSTRUCTIONS)

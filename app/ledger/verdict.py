@@ -25,16 +25,22 @@ class Reason(StrEnum):
     JOIN_GAVE_UP = "join_gave_up"  # the warm under way took too long to wait for
     EXPIRED = "expired"  # the entry's lifetime had passed
     BELOW_MINIMUM = "below_minimum"  # the prefix is shorter than the model caches
+    PREFIX_CHANGED = "prefix_changed"  # the context was replaced by another version of itself
+    MODEL_CHANGED = "model_changed"  # the context is warm, for another model
+    PARAMETERS_CHANGED = "parameters_changed"  # the context is warm, for other thinking, effort or lifetime
     EVICTED_UPSTREAM = "evicted_upstream"  # it should have been there, and was not
     NO_USAGE = "upstream_reports_no_usage"  # the upstream does not report what its cache did
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What is known just before a call: the tokens that should be read, and why it is not the whole prefix, if it is not."""
+    """What is known just before a call: the tokens that should be read, and why it is not the whole prefix, if it is not.
+
+    `detail` says more about the reason, for people."""
 
     read: int
     reason: str | None
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +55,13 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The contract's verdict. `cold_ms` estimates the time to the first text had nothing been cached; None if unknown."""
+    """The contract's verdict. `detail` says more about the reason, for people; `diagnosed` is what the upstream's own cache
+    diagnostics say, where it has them; `cold_ms` estimates the time to the first text had nothing been cached."""
 
     cache: Cache
     reason: str | None
+    detail: str | None
+    diagnosed: dict[str, Any] | None
     read: int
     written: int
     uncached: int
@@ -79,12 +88,16 @@ def judge(
     *,
     message_id: str | None,
     seconds_per_token: float | None,
+    diagnosed: dict[str, Any] | None = None,
 ) -> Verdict:
     """The verdict on a call to `model`. `seconds_per_token` is the learned price of an uncached token in time."""
     cache = classify(usage)
+    reason = _reason(cache, usage, expected)
     return Verdict(
         cache=cache,
-        reason=_reason(cache, usage, expected),
+        reason=reason,
+        detail=_detail(reason, usage, expected),
+        diagnosed=diagnosed,
         read=usage.read,
         written=usage.written,
         uncached=usage.uncached,
@@ -116,6 +129,12 @@ def _reason(cache: Cache, usage: Usage, expected: Expectation) -> str | None:
     if cache is Cache.UNCACHEABLE:
         return Reason.BELOW_MINIMUM if usage.reported else Reason.NO_USAGE
     return Reason.EVICTED_UPSTREAM if usage.read < expected.read or not expected.reason else expected.reason
+
+
+def _detail(reason: str | None, usage: Usage, expected: Expectation) -> str | None:
+    if reason == Reason.EVICTED_UPSTREAM:
+        return f"{expected.read:,} tokens should have been in the cache, and {usage.read:,} were"
+    return expected.detail if reason == expected.reason else None
 
 
 def _cold_ms(timing: Timing, usage: Usage, seconds_per_token: float | None) -> int | None:

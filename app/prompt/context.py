@@ -12,6 +12,8 @@ from typing import Literal
 from app.prompt.text import check_text
 
 Ttl = Literal["5m", "1h"]
+# `auto` is chosen for each session, when it begins, from how often the context is used.
+ContextTtl = Literal["5m", "1h", "auto"]
 Thinking = Literal["adaptive", "disabled", "between_tools"]
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 
@@ -43,7 +45,7 @@ class Parameters:
     max_tokens: int = DEFAULT_MAX_TOKENS
     thinking: Thinking | None = None
     effort: Effort | None = None
-    ttl: Ttl = "5m"
+    ttl: ContextTtl = "5m"
 
 
 @dataclass(frozen=True, slots=True)

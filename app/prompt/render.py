@@ -6,13 +6,15 @@ own before it. Blocks are rendered without their breakpoints: `prefix.py` splice
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.prompt.context import Context, Document, Parameters
 
 _UNSEEN = ("thinking", "redacted_thinking")
+
+Diagnostics = Mapping[str, str | None]
 
 WARMUP_MESSAGE = b']},{"role":"user","content":"warmup"}'
 
@@ -81,9 +83,11 @@ def warm_tail(*, first: bool, max_tokens: int = 0) -> bytes:
     return (b"]}" if first else WARMUP_MESSAGE) + b'],"max_tokens":%d}' % max_tokens
 
 
-def ask_tail(question: str, *, first: bool, max_tokens: int) -> bytes:
-    """What makes a prefix a streamed request for an answer to `question`."""
-    return question_bytes(question, first=first) + b']}],"max_tokens":%d,"stream":true}' % max_tokens
+def ask_tail(question: str, *, first: bool, max_tokens: int, diagnostics: Diagnostics | None = None) -> bytes:
+    """What makes a prefix a streamed request for an answer to `question`; `diagnostics` asks the API to compare it with
+    an earlier one."""
+    asked = b',"diagnostics":' + dump(diagnostics) if diagnostics else b""
+    return question_bytes(question, first=first) + b']}],"max_tokens":%d,"stream":true%b}' % (max_tokens, asked)
 
 
 def answer_blocks(blocks: Iterable[dict[str, Any]]) -> list[bytes]:

@@ -45,6 +45,10 @@ class Contexts:
                     *("documents", fragments.documents, "blocks", fragments.blocks),
                 ),
                 ("SADD", keys.context_owners(context), owner),
+                # It may have been let go of before, and be about to be erased.
+                ("PERSIST", keys.context_owners(context)),
+                ("PERSIST", keys.context(context)),
+                ("PERSIST", keys.fragments(context)),
             ]
         )
         before: bytes | None = await self._store.do("HGET", keys.contexts_of(owner), name)
@@ -83,7 +87,7 @@ class Contexts:
         """`owner` no longer calls anything by these `names`."""
         await self._store.do("HDEL", keys.contexts_of(owner), *names)
 
-    async def release(self, context: str, owner: str) -> None:
-        """`owner` no longer has `context` under any name: erase its bytes when nobody else has it."""
+    async def release(self, context: str, owner: str, *, keep_s: int = 0) -> None:
+        """`owner` no longer has `context` under any name: erase its bytes when nobody else has it, after `keep_s`."""
         held = [keys.context_owners(context), keys.context(context), keys.fragments(context)]
-        await self._store.run("release_context", held, [owner])
+        await self._store.run("release_context", held, [owner, keep_s])

@@ -101,6 +101,10 @@ def breaker(upstream: str) -> str:
     return f"hs:breaker:{{{upstream}}}"
 
 
+def uses(context: str) -> str:
+    return f"hs:uses:{{{context}}}"
+
+
 def odds(context: str) -> str:
     return f"hs:odds:{{{context}}}"
 

@@ -15,7 +15,8 @@ from app.store.connection import Command, Store
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
     """A session's small facts. `parameters` is what its opening is rendered from; `digests` are those of its prefixes,
-    one per complete turn and the current one last, `sizes` their bytes; `running` is the turn that runs, or None."""
+    one per complete turn and the current one last, `sizes` their bytes; `running` is the turn that runs, or None;
+    `last_message` the upstream's id of the last complete turn's answer."""
 
     id: str
     owner: str
@@ -28,6 +29,7 @@ class SessionRecord:
     digests: tuple[str, ...]
     sizes: tuple[int, ...]
     running: str | None
+    last_message: str | None = None
 
     @property
     def size(self) -> int:
@@ -75,6 +77,7 @@ class Sessions:
             digests=tuple(text["digests"].split(",")),
             sizes=tuple(map(int, text["sizes"].split(","))),
             running=text["running"] or None,
+            last_message=text.get("last_message") or None,
         )
 
     async def transcript(self, session: str) -> tuple[bytes, list[Any]]:

@@ -136,7 +136,7 @@ class Turns:
             ],
             [
                 *(turn, entry.id.epoch, entry.id.entry, entry.frame, keep_journal_s),
-                *(appended.arguments() if appended else ("", "", "", 0, 0)),
+                *(appended.arguments() if appended else ("", "", "", 0, 0, "")),
                 *(part for field in fields.items() for part in field),
             ],
         )
@@ -208,9 +208,11 @@ class Appended:
     digest: str
     size: int
     breakpoints: int
+    message_id: str | None
 
     def arguments(self) -> tuple[bytes | str | int, ...]:
-        return (self.transcript, json.dumps(self.end), self.digest, self.size, self.breakpoints)
+        end = json.dumps(self.end)
+        return (self.transcript, end, self.digest, self.size, self.breakpoints, self.message_id or "")
 
 
 def _parse_entry(raw: Any) -> Entry:

@@ -18,6 +18,7 @@ class Answer:
     def __init__(self) -> None:
         self.message_id: str | None = None
         self.usage = Usage()
+        self.diagnosed: dict[str, Any] | None = None
         self._blocks: dict[int, dict[str, Any]] = {}
         self._pieces: dict[int, dict[str, list[str]]] = {}
 
@@ -47,6 +48,8 @@ class Answer:
             found = data["message"].get("id")
             self.message_id = found if isinstance(found, str) and found.isascii() else None
             self.usage = self.usage.updated(data["message"].get("usage"))
+            diagnosed = data["message"].get("diagnostics")
+            self.diagnosed = diagnosed if isinstance(diagnosed, dict) else None
         elif name == "message_delta":
             self.usage = self.usage.updated(data.get("usage"))
         elif name == "content_block_start":

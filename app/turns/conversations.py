@@ -3,12 +3,12 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from app.models import find_model
-from app.prompt.context import InvalidContext, Parameters
+from app.prompt.context import InvalidContext, Parameters, Ttl
 from app.prompt.parameters import check_parameters
 from app.prompt.prefix import Transcript
 from app.store import keys
@@ -52,11 +52,17 @@ class Conversations:
     """The sessions of all owners."""
 
     def __init__(
-        self, sessions: Sessions, turns: Turns, prefixes: Prefixes, clock: Callable[[], float] = time.time
+        self,
+        sessions: Sessions,
+        turns: Turns,
+        prefixes: Prefixes,
+        lifetime: Callable[[str, Parameters], Awaitable[Ttl]],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._sessions = sessions
         self._turns = turns
         self._prefixes = prefixes
+        self._lifetime = lifetime
         self._clock = clock
 
     async def create(
@@ -79,6 +85,7 @@ class Conversations:
                 check_parameters(parameters, find_model(model))
             except InvalidContext as error:
                 raise InvalidModel(str(error)) from None
+        ttl = await self._lifetime(context, parameters)
         session = keys.new_session_id()
         isolation = session.removeprefix(keys.SESSION_PREFIX) if isolated else None
         opening = await self._prefixes.opening(context, parameters, isolation)
@@ -88,14 +95,14 @@ class Conversations:
             context=context,
             context_name=context_name,
             isolation=isolation,
-            parameters=asdict(parameters),
+            parameters=asdict(replace(parameters, ttl=ttl)),
             created_ms=round(self._clock() * 1000),
             breakpoints=0,
             digests=(),
             sizes=(),
             running=None,
         )
-        record = await self._measured(record, Transcript(opening, b"", (), parameters.ttl))
+        record = await self._measured(record, Transcript(opening, b"", (), ttl))
         await self._sessions.create(record)
         return record
 

@@ -34,7 +34,7 @@ _OUTCOMES = {TurnState.DONE: "ok", TurnState.STOPPED: "stopped"}
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What every producer of a process works with."""
+    """What every producer of a process works with. `diagnose` says that the upstream has cache diagnostics."""
 
     turns: Turns
     journal: Journal
@@ -43,6 +43,7 @@ class Services:
     ledger: Ledger
     upstream: Upstream
     keep_journal_s: int
+    diagnose: bool
 
 
 class Superseded(Exception):
@@ -107,7 +108,12 @@ class Producer:
         self._expected = await services.coordinator.expectation(self.session, self._plan)
         self._transcript = await services.prefixes.of(self.session)
         prefix = self._transcript.prefix()
-        tail = ask_tail(self._question, first=prefix.first, max_tokens=self.session.parameters["max_tokens"])
+        tail = ask_tail(
+            self._question,
+            first=prefix.first,
+            max_tokens=self.session.parameters["max_tokens"],
+            diagnostics={"previous_message_id": self.session.last_message} if services.diagnose else None,
+        )
         async with services.coordinator.holding(self._plan.digest, self._plan.fence):
             await self._stream(prefix.body(tail))
 
@@ -173,6 +179,7 @@ class Producer:
     async def _judge(self) -> dict[str, Any]:
         model = self.session.parameters["model"]
         pace = await self._services.ledger.pace(model)
+        self._expected = await self._services.coordinator.explain(self.session, self._plan, self._expected)
         verdict = judge(
             model,
             self._answer.usage,
@@ -180,6 +187,7 @@ class Producer:
             self._timing(),
             message_id=self._answer.message_id,
             seconds_per_token=pace.seconds_per_token if pace else None,
+            diagnosed=self._answer.diagnosed,
         )
         await self._services.ledger.record_verdict(verdict)
         return verdict.as_json()
@@ -231,4 +239,4 @@ class Producer:
         grown = replace(self._transcript, turns=self._transcript.turns + turns, ends=(*self._transcript.ends, end))
         prefix = grown.prefix()
         digest = await asyncio.to_thread(lambda: prefix.digest)
-        return Appended(turns, end.as_list(), digest, prefix.size, prefix.breakpoints)
+        return Appended(turns, end.as_list(), digest, prefix.size, prefix.breakpoints, self._answer.message_id)

@@ -17,15 +17,20 @@ from app.ledger.book import Call, Ledger, was_cached
 from app.ledger.price import cost_usd
 from app.ledger.usage import Usage
 from app.ledger.verdict import Expectation, Reason
+from app.models import find_model
+from app.prompt.context import Parameters, Ttl
 from app.prompt.prefix import Prefix
 from app.prompt.render import warm_tail
 from app.store.connection import StoreUnavailable, persistently
 from app.store.contexts import Contexts
 from app.store.sessions import SessionRecord
 from app.store.upstreams import Capabilities
+from app.store.uses import Uses
 from app.store.warms import COLD, Claim, WarmRecord, Warms, WarmState
 from app.upstream.client import Reply, Upstream
 from app.upstream.errors import UpstreamCode, UpstreamError
+from app.warm.changes import Changes
+from app.warm.lifetime import Gaps, choose_ttl
 from app.warm.policy import Prospect, Skip, Trigger, foresee
 from app.warm.prefixes import ContextGone, Prefixes
 from app.warm.speculation import Grant, Speculation
@@ -71,6 +76,7 @@ class Coordinator:
         ledger: Ledger,
         upstream: Upstream,
         speculation: Speculation,
+        uses: Uses,
         join_timeout_s: float,
     ) -> None:
         self._warms = warms
@@ -80,6 +86,8 @@ class Coordinator:
         self._ledger = ledger
         self._upstream = upstream
         self._speculation = speculation
+        self._uses = uses
+        self._changes = Changes(contexts, prefixes, warms)
         self._join_timeout_s = join_timeout_s
         self._running: dict[str, asyncio.Task[None]] = {}
 
@@ -96,6 +104,12 @@ class Coordinator:
         if wait and record.state is WarmState.WARMING:
             return await self._ended(digest, await self._deadline(session, record))
         return record
+
+    async def lifetime(self, context: str, parameters: Parameters) -> Ttl:
+        """The cache lifetime for a new session over `context`: as fixed, or the one that costs less."""
+        if parameters.ttl != "auto":
+            return parameters.ttl
+        return choose_ttl(Gaps(*await self._uses.gaps(context)), find_model(parameters.model).prices)
 
     async def state(self, session: SessionRecord) -> WarmRecord:
         """What is known of the current prefix of `session`."""
@@ -129,10 +143,22 @@ class Coordinator:
             return Expectation(plan.record.tokens or 0, None)
         earlier = await self._warms.get_all(list(session.digests[:-1]))
         known = [record.tokens or 0 for record, _ in earlier if record.state is WarmState.WARM]
-        return Expectation(max(known, default=0), _why_cold(plan.record))
+        reason, detail = _why_cold(plan.record, plan.now_ms)
+        return Expectation(max(known, default=0), reason, detail)
+
+    async def explain(self, session: SessionRecord, plan: Plan, expected: Expectation) -> Expectation:
+        """`expected`, with a better reason than "not warmed" if there is one: what differs from a prefix that is warm.
+
+        Looks at whole prefixes, so it is for afterwards.
+        """
+        if expected.reason != Reason.NOT_WARMED or len(session.digests) > 1:
+            return expected
+        change = await self._changes.since_warm(session, plan.now_ms)
+        return expected if change is None else replace(expected, reason=change.reason, detail=change.detail)
 
     async def wrote(self, session: SessionRecord, plan: Plan, usage: Usage, message_id: str | None) -> None:
         """The answer to a question under `plan` has begun, so its prefix is cached from the start of its request."""
+        await self._uses.note(session.context)
         ttl_ms = TTL_MS[session.parameters["ttl"]]
         if plan.fence is None:
             trigger = await self._warms.use(plan.digest, plan.now_ms, ttl_ms)
@@ -344,7 +370,9 @@ def _failed(error: UpstreamError) -> WarmRecord:
     return WarmRecord(WarmState.FAILED, reason=error.code, detail=error.detail)
 
 
-def _why_cold(record: WarmRecord) -> str:
+def _why_cold(record: WarmRecord, now_ms: int) -> tuple[str, str | None]:
     if record.state is WarmState.FAILED:
-        return Reason.WARM_FAILED
-    return record.reason or Reason.NOT_WARMED
+        return Reason.WARM_FAILED, record.detail
+    if record.reason == Reason.EXPIRED and record.expires_ms is not None:
+        return Reason.EXPIRED, f"expired {(now_ms - record.expires_ms) / 1000:.1f} s before the question"
+    return record.reason or Reason.NOT_WARMED, None

@@ -28,9 +28,10 @@ class Prefixes:
 
     async def of(self, session: SessionRecord) -> Transcript:
         """The transcript of `session` as it stands. Raises `ContextGone`."""
-        opening = await self.opening(session.context, Parameters(**session.parameters), session.isolation)
+        parameters = Parameters(**session.parameters)
+        opening = await self.opening(session.context, parameters, session.isolation)
         turns, ends = await self._sessions.transcript(session.id)
-        return Transcript(opening, turns, tuple(End(*end) for end in ends), Parameters(**session.parameters).ttl)
+        return Transcript(opening, turns, tuple(End(*end) for end in ends), session.parameters["ttl"])
 
     async def opening(self, context: str, parameters: Parameters, isolation: str | None) -> tuple[bytes, ...]:
         """What a session over `context` starts with. Raises `ContextGone`."""

@@ -26,13 +26,13 @@ class DocumentBody(Taken):
 class ContextParameters(Taken):
     """What multipart and JSON share."""
 
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS, examples=["handbook"])]
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS, pattern=r"\S", examples=["handbook"])]
     instructions: Annotated[str, Field(min_length=1)] | None = None
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     thinking: Literal["adaptive", "disabled", "between_tools"] | None = None
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
-    ttl: Literal["5m", "1h"] = "5m"
+    ttl: Literal["5m", "1h", "auto"] = "auto"
 
 
 class ContextBody(ContextParameters):

@@ -1,0 +1,124 @@
+"""What changed since a prefix was warm: another model, other parameters, or another version of the context.
+
+Asked only after a miss, so it may look at whole prefixes. It names the block and the byte where the new prefix leaves the
+warm one, and what stands there in both.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from app.ledger.verdict import Reason
+from app.prompt.context import Parameters, Ttl
+from app.prompt.prefix import Transcript
+from app.store.contexts import Contexts
+from app.store.sessions import SessionRecord
+from app.store.warms import Warms, WarmState
+from app.warm.prefixes import ContextGone, Prefixes
+
+SHOWN_CHARS = 60
+TTLS: tuple[Ttl, ...] = ("5m", "1h")
+
+Text = TypeVar("Text", str, bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Why a prefix is not the warm one, as a verdict's reason and a sentence."""
+
+    reason: str
+    detail: str
+
+
+class Changes:
+    """Compares the first prefix of a session with those that its context's earlier users had warm."""
+
+    def __init__(self, contexts: Contexts, prefixes: Prefixes, warms: Warms) -> None:
+        self._contexts = contexts
+        self._prefixes = prefixes
+        self._warms = warms
+
+    async def since_warm(self, session: SessionRecord, at_ms: int) -> Change | None:
+        """What sets the first prefix of `session` apart from one that was warm at `at_ms`; None when there was none."""
+        about = await self._contexts.about(session.context)
+        if about is None or session.isolation is not None:
+            return None
+        mine, usual = Parameters(**session.parameters), Parameters(**about["parameters"])
+        for ttl in TTLS:
+            other = replace(usual, ttl=ttl)
+            if other != mine and await self._was_warm(session.context, other, ttl, at_ms):
+                return _parameters_change(mine, other)
+        previous = about.get("previous")
+        if previous is not None and await self._was_warm(previous, mine, session.parameters["ttl"], at_ms):
+            return await self._content_change(previous, session.context, mine)
+        return None
+
+    async def _was_warm(self, context: str, parameters: Parameters, ttl: Ttl, at_ms: int) -> bool:
+        try:
+            opening = await self._prefixes.opening(context, parameters, None)
+        except ContextGone:
+            return False
+        prefix = Transcript(opening, b"", (), ttl).prefix()
+        record, _ = await self._warms.get(await asyncio.to_thread(lambda: prefix.digest))
+        live = record.state in (WarmState.WARM, WarmState.COLD) and record.expires_ms is not None
+        return live and (record.expires_ms or 0) > at_ms
+
+    async def _content_change(self, before: str, after: str, parameters: Parameters) -> Change | None:
+        try:
+            old, new = [await self._prefixes.opening(context, parameters, None) for context in (before, after)]
+        except ContextGone:
+            return None
+        detail = await asyncio.to_thread(lambda: first_difference(b"".join(old), b"".join(new)))
+        return Change(Reason.PREFIX_CHANGED, detail)
+
+
+def first_difference(old: bytes, new: bytes) -> str:
+    """Where the prompt `new` leaves the prompt `old`, both openings: byte, block, and what stands there in each."""
+    byte = _common(old, new)
+    before, after = _blocks(old), _blocks(new)
+    block = next(
+        (number for number, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]),
+        min(len(before), len(after)),
+    )
+    return f"byte {byte:,}, block {block + 1}: {_said(before, block, after)} became {_said(after, block, before)}"
+
+
+def _common(old: Text, new: Text) -> int:
+    """How many bytes, or characters, both begin with."""
+    low, high = 0, min(len(old), len(new))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if old[low:middle] == new[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _blocks(opening: bytes) -> list[tuple[str, str]]:
+    """The blocks of an opening in the order of the cache, as (what it is called, text)."""
+    parsed: dict[str, Any] = json.loads(opening + b"}]}]}")
+    system = [("the instructions", block["text"]) for block in parsed.get("system", [])]
+    documents = parsed["messages"][0]["content"]
+    return system + [(f"document “{document['title']}”", document["source"]["data"]) for document in documents]
+
+
+def _said(blocks: list[tuple[str, str]], number: int, others: list[tuple[str, str]]) -> str:
+    if number >= len(blocks):
+        return "nothing"
+    name, text = blocks[number]
+    same = 0
+    if number < len(others) and others[number][0] == name:
+        same = _common(text, others[number][1])
+    line = text.count("\n", 0, same) + 1
+    start = text.rfind("\n", 0, same) + 1
+    return f"{name}, line {line} “{text[start : start + SHOWN_CHARS].splitlines()[0] if text[start:] else ''}”"
+
+
+def _parameters_change(mine: Parameters, other: Parameters) -> Change:
+    if mine.model != other.model:
+        return Change(Reason.MODEL_CHANGED, f"it is warm for {other.model}, and was asked of {mine.model}")
+    differing = [name for name in ("thinking", "effort", "ttl") if getattr(mine, name) != getattr(other, name)]
+    said = ", ".join(f"{name} {getattr(other, name)} became {getattr(mine, name)}" for name in differing)
+    return Change(Reason.PARAMETERS_CHANGED, f"it is warm for other parameters: {said}")
