@@ -1,4 +1,4 @@
-"""The command line: `headstart serve | sandbox | contexts | doctor`. Its --help is its manual."""
+"""The command line: `headstart serve | sandbox | contexts | bench | doctor`. Its --help is its manual."""
 
 import argparse
 import asyncio
@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app.bench import BenchFailed
 from app.contexts.drafts import Draft, InvalidDraft, check_texts
 from app.contexts.library import ContextTooLarge, ContextView, Library, UnknownContext
 from app.contexts.sources import collect
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
         parsed.run(parsed)
     except KeyboardInterrupt:
         sys.exit(130)
-    except (Refused, CannotStart, StoreUnavailable, InvalidDraft, ContextTooLarge) as error:
+    except (Refused, CannotStart, StoreUnavailable, InvalidDraft, ContextTooLarge, BenchFailed) as error:
         print(f"headstart: {error}", file=sys.stderr)
         sys.exit(1)
 
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_sandbox(commands)
     _add_contexts(commands)
+    _add_bench(commands)
     _add_doctor(commands)
     return parser
 
@@ -139,6 +141,37 @@ def _add_contexts(commands: "Commands[argparse.ArgumentParser]") -> None:
     remove.set_defaults(run=lambda parsed: _with_library(lambda library: _remove_context(library, parsed.name)))
 
 
+def _add_bench(commands: "Commands[argparse.ArgumentParser]") -> None:
+    bench = commands.add_parser("bench", help="measure what warming is worth", description="Measure, from outside.")
+    measures = bench.add_subparsers(title="measures", metavar="MEASURE", required=True)
+    ttft = measures.add_parser(
+        "ttft",
+        help="the time to the first text: cold, warmed, and over typing time",
+        description="Measure the time to the first text: cold, and warmed on focus with several typing times between "
+        "focus and question. Every measurement has a session that shares its cache with no other.",
+        epilog="It asks the upstream that is configured, which costs money when that is Claude: runs × (2 + typing "
+        "times) questions. Against the sandbox it runs on scaled time and says so.",
+    )
+    ttft.add_argument(
+        "--context",
+        default="asyncio",
+        help="a context's name, or the path of files, with a slash (default: %(default)s)",
+    )
+    ttft.add_argument("--runs", type=_count, default=3, metavar="N", help="how often each is measured (%(default)s)")
+    ttft.add_argument(
+        "--typing", type=_times, default=(0, 1, 3, 10, 25), metavar="S,S,…", help="typing times (0,1,3,10,25)"
+    )
+    ttft.add_argument(
+        "--question",
+        default="How does a TaskGroup cancel the tasks that are still running when one of them fails?",
+        help="what is asked (default: “%(default)s”)",
+    )
+    ttft.add_argument("--out", type=Path, metavar="FILE", help="write every sample to this file, as JSON")
+    ttft.add_argument("--picture", type=Path, metavar="FILE", help="draw the curve into this .svg or .png file")
+    ttft.add_argument("--url", help="measure the server that runs here (default: start one, without limits)")
+    ttft.set_defaults(run=_bench_ttft)
+
+
 def _add_doctor(commands: "Commands[argparse.ArgumentParser]") -> None:
     doctor = commands.add_parser(
         "doctor",
@@ -153,6 +186,22 @@ def _port(text: str) -> int:
     if not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to 65535")
     return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
+
+
+def _times(text: str) -> tuple[float, ...]:
+    try:
+        times = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        times = ()
+    if not times or not all(0 <= one <= 3600 for one in times):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of seconds, such as 0,1.5,10")
+    return times
 
 
 def _settings(**given: Any) -> Settings:
@@ -279,6 +328,13 @@ def _line(view: ContextView) -> str:
     return (
         f"{view.name}  {view.parameters.model}  {len(view.titles)} documents, {view.bytes:,} bytes{tokens}  {view.id}"
     )
+
+
+def _bench_ttft(parsed: argparse.Namespace) -> None:
+    from app.bench.command import run
+
+    logging.basicConfig(level="WARNING", format="%(message)s")
+    run(parsed, _settings())
 
 
 def _doctor(_: argparse.Namespace) -> None:
