@@ -100,8 +100,11 @@ async def _from_form(request: Request) -> tuple[ContextParameters, list[tuple[st
                 if name != "files":
                     raise invalid(name, "unknown field; files go under “files”")
                 files.append((value.filename or f"file {len(files) + 1}", await value.read()))
+            elif name in fields:
+                raise invalid(name, "given more than once")
             else:
                 fields[name] = value
+        check_texts(fields)
         if "max_tokens" in fields and fields["max_tokens"].isdigit():
             fields["max_tokens"] = int(fields["max_tokens"])
         if not files:

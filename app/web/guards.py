@@ -25,10 +25,6 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 
-class BodyTooLarge(Exception):
-    """A body that grew beyond its bound while it came in."""
-
-
 class BodyLimitMiddleware:
     """Refuses bodies over the bound of their route, before reading them where the length is said."""
 
@@ -42,28 +38,20 @@ class BodyLimitMiddleware:
         limit = MAX_CONTEXT_BYTES if scope["path"] == "/api/contexts" else MAX_BODY_BYTES
         length = Headers(scope=scope).get("content-length", "")
         if length.isdigit() and int(length) > limit:
-            await _too_large(int(length), limit)(scope, receive, send)
+            refusal = _too_large(int(length), limit).body
+            await JSONResponse(refusal, 413, media_type=MEDIA_TYPE)(scope, receive, send)
             return
-        received, started = 0, False
+        received = 0
 
         async def receive_bounded() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
             if received > limit:
-                raise BodyTooLarge
+                raise _too_large(received, limit)
             return message
 
-        async def send_noticed(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive_bounded, send_noticed)
-        except BodyTooLarge:
-            if not started:
-                await _too_large(received, limit)(scope, receive, send)
+        await self._app(scope, receive_bounded, send)
 
 
 class HeadersMiddleware:
@@ -85,6 +73,6 @@ class HeadersMiddleware:
         await self._app(scope, receive, send_guarded if scope["type"] == "http" else send)
 
 
-def _too_large(size: int, limit: int) -> ASGIApp:
+def _too_large(size: int, limit: int) -> Problem:
     detail = f"The body has {size:,} bytes or more; at most {limit:,} are taken here."
-    return JSONResponse(Problem(413, "body_too_large", "Too large", detail).body, 413, media_type=MEDIA_TYPE)
+    return Problem(413, "body_too_large", "Too large", detail)

@@ -112,8 +112,12 @@ async def answer_invalid(request: Request, error: Exception) -> Response:
 
 
 async def answer_http(request: Request, error: Exception) -> Response:
-    """Exception handler for what the router refuses: unknown paths, wrong methods."""
+    """Exception handler for what the router refuses: unknown paths, wrong methods, bodies that cannot be read."""
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:
+        why = error.__cause__
+        unread = why if isinstance(why, Problem) else invalid("", "the body cannot be read")
+        return respond(request, unread.body)
     codes = {404: "not_found", 405: "method_not_allowed"}
     found = Problem(error.status_code, codes.get(error.status_code, "http_error"), error.detail, f"{error.detail}.")
     return respond(request, found.body, error.headers)
