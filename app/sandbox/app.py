@@ -46,7 +46,7 @@ class _Http:
         key = self._enter(request)
         raw = await self._body(request)
         record = self._record(request, key, raw)
-        exchange = self._engine.accept(raw, key, _betas(request))
+        exchange = await self._engine.receive(raw, key, _betas(request))
         exchange.record = record
         if record is not None:
             exchange.describe(record)
@@ -63,7 +63,7 @@ class _Http:
         key = self._enter(request)
         raw = await self._body(request)
         record = self._record(request, key, raw)
-        body = {"input_tokens": self._engine.count(raw)}
+        body = {"input_tokens": await self._engine.count(raw)}
         fault = self._engine.script.take(request.url.path, "whole")
         if fault is not None:
             await self._strike(request, fault, record)

@@ -22,6 +22,29 @@ from app.sandbox.options import Options
 from app.sandbox.reply import EMPTY, Reply, compose
 from app.sandbox.request import Body
 
+_LARGE = 256 * 1024
+
+
+def understand(raw: bytes) -> tuple[Body, Prompt]:
+    """The body and its prompt, checked by every rule that needs no state."""
+    body = request.parse_create(raw)
+    model = rules.model_of(body)
+    prompt = blocks.build(body, model)
+    rules.check_create(body, model)
+    rules.check_thinking_blocks(body, prompt)
+    rules.check_size(prompt)
+    return body, prompt
+
+
+def count(raw: bytes) -> int:
+    """Input tokens of what a message would be billed for."""
+    body = request.parse_count(raw)
+    model = rules.model_of(body)
+    prompt = blocks.build(body, model)
+    rules.check_count(body, model)
+    rules.check_countable(body)
+    return prompt.total
+
 
 @dataclass
 class Exchange:
@@ -113,15 +136,19 @@ class Engine:
     def close(self) -> None:
         self.library.close()
 
-    def accept(self, raw: bytes, key: str, betas: frozenset[str] = frozenset()) -> Exchange:
-        """Everything that happens at once, at the request's start. Raises ApiError."""
+    async def receive(self, raw: bytes, key: str, betas: frozenset[str]) -> Exchange:
+        """Accept a request or raise ApiError. Large bodies are read in a thread, so that no stream has to wait."""
         now = self.clock.now()
-        body = request.parse_create(raw)
-        model = rules.model_of(body)
-        prompt = blocks.build(body, model)
-        rules.check_create(body, model)
-        rules.check_thinking_blocks(body, prompt)
-        rules.check_size(prompt)
+        if len(raw) < _LARGE:
+            return self.accept(raw, key, betas)
+        understood = await asyncio.to_thread(understand, raw)
+        return self._admit(*understood, key, betas, now)
+
+    def accept(self, raw: bytes, key: str, betas: frozenset[str] = frozenset()) -> Exchange:
+        """The same at once."""
+        return self._admit(*understand(raw), key, betas, self.clock.now())
+
+    def _admit(self, body: Body, prompt: Prompt, key: str, betas: frozenset[str], now: float) -> Exchange:
         plan = self.cache.look(workspace(key), prompt, now)
         profile = self.options.pace
         reading = profile.reading_s(plan.usage.read, prompt.total - plan.usage.read) / self.options.speed
@@ -130,13 +157,8 @@ class Engine:
             self._diagnose(exchange, workspace(key), betas)
         return exchange
 
-    def count(self, raw: bytes) -> int:
-        body = request.parse_count(raw)
-        model = rules.model_of(body)
-        prompt = blocks.build(body, model)
-        rules.check_count(body, model)
-        rules.check_countable(body)
-        return prompt.total
+    async def count(self, raw: bytes) -> int:
+        return await asyncio.to_thread(count, raw) if len(raw) >= _LARGE else count(raw)
 
     async def begin(self, exchange: Exchange) -> Reply:
         """Wait until the response begins and write the cache; the answer is looked up meanwhile."""

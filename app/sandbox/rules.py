@@ -234,21 +234,25 @@ def _check_tool_results(body: Body) -> None:
     open_ids: list[str] = []
     for i, message in enumerate(body["messages"]):
         content = message["content"] if isinstance(message["content"], list) else []
-        results = [block["tool_use_id"] for block in content if block["type"] == "tool_result"]
-        if message["role"] == "user":
-            missing = [id for id in open_ids if id not in results]
-            if missing:
-                raise invalid(
-                    f"messages.{i}: `tool_use` ids were found without `tool_result` blocks immediately after: "
-                    f"{', '.join(missing)}. Each `tool_use` block must have a corresponding `tool_result` block in the "
-                    "next message."
-                )
-            unknown = [id for id in results if id not in open_ids]
-            if unknown:
-                raise invalid(
-                    f"messages.{i}: unexpected `tool_use_id` found in `tool_result` blocks: {', '.join(unknown)}. Each "
-                    "`tool_result` block must have a corresponding `tool_use` block in the previous message."
-                )
-            open_ids = []
-        elif message["role"] == "assistant":
+        if message["role"] == "assistant":
             open_ids += [block["id"] for block in content if block["type"] == "tool_use"]
+        elif message["role"] == "user":
+            results = [block["tool_use_id"] for block in content if block["type"] == "tool_result"]
+            _check_answered(i, open_ids, results)
+            open_ids = []
+
+
+def _check_answered(i: int, asked: list[str], answered: list[str]) -> None:
+    missing = set(asked) - set(answered)
+    if missing:
+        raise invalid(
+            f"messages.{i}: `tool_use` ids were found without `tool_result` blocks immediately after: "
+            f"{', '.join(sorted(missing)[:9])}. Each `tool_use` block must have a corresponding `tool_result` block in the "
+            "next message."
+        )
+    unknown = set(answered) - set(asked)
+    if unknown:
+        raise invalid(
+            f"messages.{i}: unexpected `tool_use_id` found in `tool_result` blocks: {', '.join(sorted(unknown)[:9])}. Each "
+            "`tool_result` block must have a corresponding `tool_use` block in the previous message."
+        )

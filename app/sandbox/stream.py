@@ -12,7 +12,7 @@ from app.sandbox.toolcall import ToolCall
 
 _STEPS = (1, 1, 2, 2, 3, 4)
 _PING_TOKENS = 512
-_WORDS = re.compile(r"\s*\S+|\s+")
+_WORDS = re.compile(r"\s+|\S+\s*")
 Frame = tuple[float, bytes]
 _Part = tuple[float, str, dict[str, Any]]
 

@@ -1,6 +1,7 @@
 """Request bodies of all kinds: never a 500, never a hang, always the API's error body."""
 
 import json
+import time
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -138,6 +139,28 @@ def test_the_control_api_refuses_what_it_does_not_know(sandbox_session: SandboxS
         answer = sandbox_session.http.post(f"/_sandbox/{path}", json=body)
         assert answer.status_code in (200, 400)
     sandbox_session.reset()
+
+
+def test_bodies_with_very_many_parts_are_read_in_linear_time(sandbox_session: SandboxServer) -> None:
+    count = 10_000
+    tools = [{"name": "t", "input_schema": {"type": "object"}}]
+    uses = [{"type": "tool_use", "id": f"t{i}", "name": "t", "input": {}} for i in range(count)]
+    results = [{"type": "tool_result", "tool_use_id": f"t{i}"} for i in range(count)]
+    spaces = {"type": "object", "required": ["a"], "properties": {"a": {"default": " " * 1_000_000}}}
+    said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": uses}]
+    base = {"model": "claude-opus-4-8", "max_tokens": 9}
+    bodies: list[dict[str, Any]] = [
+        {**base, "messages": [*said, {"role": "user", "content": results}], "tools": tools},
+        {**base, "messages": [*said, {"role": "user", "content": results[:-1]}], "tools": tools},
+        {**base, "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}] * count}]},
+        {**base, "messages": [{"role": "user", "content": "x"}] * count, "stop_sequences": ["x"] * count},
+        {**base, "max_tokens": 10**5 + 9, "messages": said[:1], "tool_choice": {"type": "any"}, "stream": True,
+         "tools": [{"name": "t", "input_schema": spaces}]},
+        {**base, "messages": [{"role": "user", "content": " " * 1_000_000 + "x"}]},
+    ]  # fmt: skip
+    begun = time.monotonic()
+    assert [check(sandbox_session, body) for body in bodies] == [200, 400, 200, 200, 200, 200]
+    assert time.monotonic() - begun < 15
 
 
 def test_deeply_nested_input_neither_hangs_nor_fails(sandbox_session: SandboxServer) -> None:

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from app.sandbox.clock import Clock
-from app.sandbox.engine import Engine, Exchange
+from app.sandbox.engine import Engine, Exchange, count
 from app.sandbox.options import Options
 from tests.sandbox.prompts import assistant, text, tool, user
 
@@ -231,7 +231,7 @@ class CacheMachine(RuleBasedStateMachine):
             self.written.remove(twins[0])
 
     @invariant()
-    def count(self) -> None:
+    def note_a_step(self) -> None:
         CacheMachine.steps += 1
 
     def _request(self, data: st.DataObject) -> Request:
@@ -302,7 +302,7 @@ class CacheMachine(RuleBasedStateMachine):
     def _count_tool(self, item: Item) -> int:
         asked = {"model": "claude-sonnet-4-5", "messages": [user(text("q", 10))]}
         with_tool = {**asked, "tools": [tool(item.name, size=TOOL)]}
-        return self.engine.count(json.dumps(with_tool).encode()) - 10
+        return count(json.dumps(with_tool).encode()) - 10
 
     def _count_calls(self) -> dict[str, int]:
         """Tokens of one tool use and of one result, as the sandbox counts them: the reference judges no tokenizer."""
@@ -311,7 +311,7 @@ class CacheMachine(RuleBasedStateMachine):
         counts = []
         for messages in ([user(text("q", 10)), use], [user(text("q", 10)), use, result]):
             body = {"model": "claude-sonnet-4-5", "messages": messages}
-            counts.append(self.engine.count(json.dumps(body).encode()) - 10)
+            counts.append(count(json.dumps(body).encode()) - 10)
         return {"tool_use": counts[0], "tool_result": counts[1] - counts[0]}
 
 
