@@ -37,6 +37,7 @@ class Model:
     """One model. Sizes are tokens; `prices` hold for prompts of up to `tier` tokens, `prices_above` beyond it.
 
     `thinking` and `efforts` are the values that a request may name, `None` when unknown, empty when the model takes none.
+    `thinking_off_up_to` is the highest effort at which thinking may be turned off, where there is one.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Model:
     thinking: frozenset[str] | None = None
     thinks_by_default: bool | None = None
     efforts: tuple[str, ...] | None = None
+    thinking_off_up_to: str | None = None
     sampling: bool | None = None
     prefill: bool | None = None
     source: str = ""
@@ -111,6 +113,7 @@ def _rows() -> Iterable[Model]:
         tier=100_000,
         prices_above=Prices(0.50, 0.625, 1, 0.05, 2.50),
         thinking=_CAN_BE_OFF,
+        thinking_off_up_to="high",
     )
     # Its cache reads were $0.20 until 2026-10-07.
     yield replace(
@@ -118,6 +121,7 @@ def _rows() -> Iterable[Model]:
         id="claude-sonnet-5-5",
         prices=Prices(2, 2.50, 4, 0.10, 10),
         thinking=frozenset({"adaptive", "between_tools"}),
+        thinking_off_up_to="high",
         source="sonnet-5-5",
     )
     yield replace(_LATEST, id="claude-opus-5-5", prices=Prices(4, 5, 8, 0.20, 20))
@@ -132,7 +136,7 @@ def _rows() -> Iterable[Model]:
         prices=Prices(2, 2.50, 4, 0.20, 10),
         thinking=_CAN_BE_OFF,
     )
-    yield replace(_EARLIER, id="claude-opus-5", prices=_OPUS, thinking=_CAN_BE_OFF)
+    yield replace(_EARLIER, id="claude-opus-5", prices=_OPUS, thinking=_CAN_BE_OFF, thinking_off_up_to="high")
     yield replace(_EARLIER, id="claude-fable-5", prices=_FABLE_5)
     yield replace(_EARLIER, id="claude-mythos-5", prices=_FABLE_5)
     eight = replace(_EARLIER, prices=_OPUS, thinking=_CAN_BE_OFF, thinks_by_default=False, source="thinking")

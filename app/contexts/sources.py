@@ -115,7 +115,9 @@ def _rules_above(root: Path) -> list[tuple[Path, GitIgnoreSpec]]:
     """The rules of the folders that `root` lies in, from the top of its repository down; none outside of one."""
     above = list(root.parents)
     top = next((number for number, folder in enumerate([root, *above]) if (folder / ".git").exists()), 0)
-    return [rule for folder in reversed(above[:top]) for rule in _rules(folder)]
+    rules = [rule for folder in reversed(above[:top]) for rule in _rules(folder)]
+    # Who names a folder that is ignored, wants it.
+    return [] if _ignored(root, rules) else rules
 
 
 def _rules(folder: Path) -> list[tuple[Path, GitIgnoreSpec]]:

@@ -21,3 +21,10 @@ def check_parameters(parameters: Parameters, model: Model) -> None:
     if parameters.effort is not None and model.efforts is not None and parameters.effort not in model.efforts:
         taken = ", ".join(model.efforts) or "none: leave it out"
         raise InvalidContext("effort", f"{model.id} does not take effort {parameters.effort!r}; it takes {taken}")
+    off = parameters.thinking in ("disabled", "between_tools")
+    if off and model.thinking_off_up_to is not None and parameters.effort is not None and model.efforts is not None:
+        highest = model.efforts.index(model.thinking_off_up_to)
+        if model.efforts.index(parameters.effort) > highest:
+            raise InvalidContext(
+                "effort", f"{model.id} takes thinking {parameters.thinking!r} up to effort {model.thinking_off_up_to!r}"
+            )

@@ -93,17 +93,14 @@ def ask_tail(question: str, *, first: bool, max_tokens: int, diagnostics: Diagno
 def answer_blocks(blocks: Iterable[dict[str, Any]]) -> list[bytes]:
     """An answer's content blocks as they go back to the API: verbatim, thinking with its signature.
 
-    Left out is what the API sends but refuses to take back: text blocks that stayed empty, and blank ones when the answer
-    has no other text; `citations` that is null; and thinking after the last other block, as when an answer was cut off
-    while the model thought again.
+    Left out is what the API sends but refuses to take back: text blocks that stayed empty or blank, `citations` that is
+    null, and thinking after the last other block, as when an answer was cut off while the model thought again.
     """
-    blocks = list(blocks)
-    speaks = any(block.get("type") == "text" and block.get("text", "").strip() for block in blocks)
     kept: list[dict[str, Any]] = []
     for block in blocks:
         if block.get("type") != "text":
             kept.append(block)
-        elif block.get("text") and speaks:
+        elif block.get("text", "").strip():
             kept.append({key: value for key, value in block.items() if key != "citations" or value is not None})
     while kept and kept[-1].get("type") in _UNSEEN:
         kept.pop()

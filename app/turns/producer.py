@@ -84,7 +84,16 @@ class Producer:
         self._error: UpstreamError | None = None
 
     async def run(self) -> None:
-        """Produce until the turn has ended; returns normally, whatever happened."""
+        """Produce until the turn has ended."""
+        try:
+            await self._produce()
+        except Exception:
+            # A bug while ending it: the least that is owed is an end.
+            log.exception("turn %s could not be ended well", self.turn)
+            await persistently(lambda: self._finish(TurnState.FAILED, [], None, internal_error()))
+            await persistently(lambda: self._services.turns.forget_running(self.turn))
+
+    async def _produce(self) -> None:
         try:
             await self._ask()
             await self._end(TurnState.DONE)

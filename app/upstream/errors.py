@@ -1,5 +1,6 @@
 """One exception for all that can go wrong at the upstream, with a code that says what to do about it."""
 
+import math
 from enum import StrEnum
 from typing import Any
 
@@ -110,6 +111,7 @@ def from_event(data: dict[str, Any]) -> UpstreamError:
 def seconds(retry_after: str | None) -> float | None:
     """A `retry-after` header in seconds; None when there is none, or it names a date."""
     try:
-        return max(0.0, float(retry_after)) if retry_after is not None else None
+        wait = float(retry_after or "")
     except ValueError:
         return None
+    return max(0.0, wait) if math.isfinite(wait) else None

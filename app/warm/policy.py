@@ -5,8 +5,9 @@ question pays for a read instead of a write; if none follows, the write was for 
 
     P × (seconds saved × value of a second − read) − (1 − P) × write
 
-with P the share of such triggers that a question followed, learned per context and trigger from a stated prior. What is
-not known (prices, mostly) cannot refuse a warm.
+per token that is not cached yet, with P the share of such triggers that a question followed, learned per context and trigger
+from a stated prior. What is read of an earlier prefix is left out: it renews the lifetime that the question will need. What
+is not known (prices, mostly) cannot refuse a warm, and neither is one refused that somebody asked for through the API.
 """
 
 from collections.abc import Mapping
@@ -79,17 +80,9 @@ class Worth:
 
     probability: float
     seconds_saved: float
-    warm_usd: float | None
+    write_usd: float | None
     read_usd: float | None
     value_usd: float | None
-
-
-def likely_usd(model: Model, prospect: Prospect, ttl: Ttl) -> float | None:
-    """What writing the new tokens and reading the cached ones costs."""
-    prices = model.prices_for(prospect.tokens + prospect.cached)
-    if prices is None:
-        return None
-    return (prospect.tokens * _write_price(prices, ttl) + prospect.cached * prices.read) / 1e6
 
 
 def most_usd(model: Model, prospect: Prospect, ttl: Ttl) -> float | None:
@@ -115,13 +108,12 @@ def weigh(
     probability = odds.probability(trigger)
     learned = pace.seconds_per_token if pace else 0.0
     seconds = prospect.tokens * max(learned, LEAST_SECONDS_PER_TOKEN)
-    cost = likely_usd(model, prospect, ttl)
     prices = model.prices_for(prospect.tokens + prospect.cached)
-    if cost is None or prices is None:
+    if prices is None:
         return Worth(probability, seconds, None, None, None)
-    read = (prospect.tokens + prospect.cached) * prices.read / 1e6
-    value = probability * (seconds * value_of_second_usd - read) - (1 - probability) * cost
-    return Worth(probability, seconds, cost, read, value)
+    write, read = prospect.tokens * _write_price(prices, ttl) / 1e6, prospect.tokens * prices.read / 1e6
+    value = probability * (seconds * value_of_second_usd - read) - (1 - probability) * write
+    return Worth(probability, seconds, write, read, value)
 
 
 def too_short(model: Model, prospect: Prospect) -> bool:

@@ -66,7 +66,7 @@ class Speculation:
         odds = Odds(*await self._spending.odds(session.context, trigger))
         pace = await self._ledger.pace(model.id)
         worth = weigh(model, prospect, ttl, odds, trigger, pace, self._limits.value_of_second_usd)
-        if worth.value_usd is not None and worth.value_usd <= 0:
+        if trigger != "api" and worth.value_usd is not None and worth.value_usd <= 0:
             return Skip.NOT_WORTH_IT
         if not self._limits.limited:
             return Grant(None, worth)
