@@ -19,6 +19,7 @@ class Answer:
         self.message_id: str | None = None
         self.usage = Usage()
         self.diagnosed: dict[str, Any] | None = None
+        self.thinks = False
         self._blocks: dict[int, dict[str, Any]] = {}
         self._pieces: dict[int, dict[str, list[str]]] = {}
 
@@ -49,7 +50,7 @@ class Answer:
             self.message_id = found if isinstance(found, str) and found.isascii() else None
             self.usage = self.usage.updated(data["message"].get("usage"))
             diagnosed = data["message"].get("diagnostics")
-            self.diagnosed = diagnosed if isinstance(diagnosed, dict) else None
+            self.diagnosed = _mended(diagnosed) if isinstance(diagnosed, dict) else None
         elif name == "message_delta":
             self.usage = self.usage.updated(data.get("usage"))
         elif name == "content_block_start":
@@ -57,6 +58,7 @@ class Answer:
             if not isinstance(index, int):
                 raise TypeError("an index that is no whole number")
             self._blocks[index], self._pieces[index] = block, {}
+            self.thinks = self.thinks or block["type"] in ("thinking", "redacted_thinking")
             return block["type"] == "text" and bool(block["text"])
         elif name == "content_block_delta":
             return self._take_delta(data["index"], data["delta"])
