@@ -163,7 +163,7 @@ class Coordinator:
         if plan.fence is None:
             trigger = await self._warms.use(plan.digest, plan.now_ms, ttl_ms)
             if trigger is not None:
-                await self._speculation.learn(session, trigger, used=True, cost_usd=plan.record.cost_usd)
+                await self._speculation.learn(session, trigger, used=True)
             return
         await self._warms.settle(plan.digest, plan.fence, _written(usage, message_id, plan.now_ms + ttl_ms))
         await self._learn_tokens(session, usage)
@@ -229,7 +229,8 @@ class Coordinator:
             if known.state is WarmState.WARM and known.tokens is not None
         ]
         base_size, base_tokens = max(cached, default=(0, 0))
-        return foresee(session.size, record.tokens, base_size, base_tokens)
+        live = record.state is WarmState.WARM
+        return foresee(session.size, record.tokens, base_size, base_tokens, live=live)
 
     async def _deadline(self, session: SessionRecord, record: WarmRecord) -> float:
         """When to stop waiting for a warm: a multiple of what it should take, by what was learned, and never longer than
@@ -251,7 +252,7 @@ class Coordinator:
         fence = claim.fence or 0
         try:
             async with self.holding(digest, fence):
-                record = await self._attempt(session, digest, claim.now_ms)
+                record = await self._attempt(session, digest, claim.now_ms, trigger)
         except StoreUnavailable:
             log.warning("warm %s of session %s: Redis is away", digest[:12], session.id)
         except Exception:
@@ -261,16 +262,16 @@ class Coordinator:
             await persistently(lambda: self._warms.settle(digest, fence, record))
             await persistently(lambda: self._speculation.settle(grant, record.cost_usd))
             if record.state is WarmState.WARM:
-                await persistently(lambda: self._speculation.learn(session, trigger, used=False, cost_usd=None))
+                await persistently(lambda: self._speculation.learn(session, trigger, used=False))
 
-    async def _attempt(self, session: SessionRecord, digest: str, started_ms: int) -> WarmRecord:
+    async def _attempt(self, session: SessionRecord, digest: str, started_ms: int, trigger: Trigger) -> WarmRecord:
         try:
             prefix = (await self._prefixes.of(session)).prefix()
         except ContextGone:
             return WarmRecord(WarmState.FAILED, reason="context_gone", detail="The context was deleted.")
         started = time.monotonic()
         try:
-            reply = await self._send(session, digest, prefix)
+            reply = await self._send(session, digest, prefix, trigger)
         except UpstreamError as error:
             log.warning("warm %s of session %s: %s", digest[:12], session.id, error.detail)
             return _failed(error)
@@ -281,20 +282,22 @@ class Coordinator:
         log.info("warm %s of session %s: %s in %d ms", digest[:12], session.id, record.state, duration_ms)
         return replace(record, cost_usd=cost_usd(session.parameters["model"], usage), duration_ms=duration_ms)
 
-    async def _send(self, session: SessionRecord, digest: str, prefix: Prefix) -> Reply:
+    async def _send(self, session: SessionRecord, digest: str, prefix: Prefix, trigger: Trigger) -> Reply:
         """The warm call: with `max_tokens` 0, or with 1 where the upstream is known to refuse 0, or turns out to."""
         if await self._capabilities.refuses_zero_tokens():
-            return await self._call(session, digest, prefix, max_tokens=1)
+            return await self._call(session, digest, prefix, trigger, max_tokens=1)
         try:
-            return await self._call(session, digest, prefix, max_tokens=0)
+            return await self._call(session, digest, prefix, trigger, max_tokens=0)
         except UpstreamError as error:
             if error.code is not UpstreamCode.INVALID or "max_tokens" not in error.detail:
                 raise
-        reply = await self._call(session, digest, prefix, max_tokens=1)
+        reply = await self._call(session, digest, prefix, trigger, max_tokens=1)
         await self._capabilities.learn_that_it_refuses_zero_tokens()
         return reply
 
-    async def _call(self, session: SessionRecord, digest: str, prefix: Prefix, *, max_tokens: int) -> Reply:
+    async def _call(
+        self, session: SessionRecord, digest: str, prefix: Prefix, trigger: Trigger, *, max_tokens: int
+    ) -> Reply:
         started = time.monotonic()
         outcome, reply, error = "ok", None, None
         try:
@@ -312,7 +315,10 @@ class Coordinator:
                 kind="warm",
                 model=session.parameters["model"],
                 digest=digest,
+                context=session.context,
                 session=session.id,
+                trigger=trigger,
+                lives_s=TTL_MS[session.parameters["ttl"]] / 1000,
                 usage=Usage().updated(reply.usage if reply else None),
                 first_byte_s=duration if reply else None,
                 duration_s=duration,

@@ -66,12 +66,14 @@ class Odds:
 @dataclass(frozen=True, slots=True)
 class Prospect:
     """What a warm would write: `tokens` new ones after `cached` that should be there, and `most` in all, if the worst comes
-    to the worst. `counted` says that the upstream counted them; else they are estimated from the size."""
+    to the worst. `counted` says that the upstream counted them; else they are estimated from the size. `live` says that all of
+    them are cached still, so that the warm only reads them, to make them last."""
 
     tokens: int
     cached: int
     most: int
     counted: bool
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ def weigh(
     prices = model.prices_for(prospect.tokens + prospect.cached)
     if prices is None:
         return Worth(probability, seconds, None, None, None)
-    write, read = prospect.tokens * _write_price(prices, ttl) / 1e6, prospect.tokens * prices.read / 1e6
+    read = prospect.tokens * prices.read / 1e6
+    write = read if prospect.live else prospect.tokens * _write_price(prices, ttl) / 1e6
     value = probability * (seconds * value_of_second_usd - read) - (1 - probability) * write
     return Worth(probability, seconds, write, read, value)
 
@@ -123,13 +126,13 @@ def too_short(model: Model, prospect: Prospect) -> bool:
     return prospect.tokens + prospect.cached < model.min_cacheable
 
 
-def foresee(size: int, counted: int | None, base_size: int, base_tokens: int) -> Prospect:
+def foresee(size: int, counted: int | None, base_size: int, base_tokens: int, *, live: bool) -> Prospect:
     """What a warm of `size` bytes would write after a cached base of `base_size` bytes and `base_tokens` tokens.
 
-    `counted` is the whole prefix in tokens, if the upstream has counted it before.
+    `counted` is the whole prefix in tokens, if the upstream has counted it before; `live` whether it is cached still.
     """
     if counted is not None:
-        return Prospect(max(0, counted - base_tokens), base_tokens, counted, counted=True)
+        return Prospect(max(0, counted - base_tokens), base_tokens, counted, counted=True, live=live)
     new = max(0, size - base_size)
     most = base_tokens + round(new / FEWEST_BYTES_PER_TOKEN)
     return Prospect(round(new / USUAL_BYTES_PER_TOKEN), base_tokens, most, counted=False)

@@ -51,7 +51,7 @@ class Speculation:
         """Leave to warm `prospect` for `session`, or why not; which is counted."""
         decision = await self._decide(session, trigger, address, prospect)
         if isinstance(decision, Skip):
-            await self._ledger.count_skip(decision)
+            await self._ledger.count_skip(session.context, decision)
         return decision
 
     async def _decide(self, session: SessionRecord, trigger: Trigger, address: str, prospect: Prospect) -> Grant | Skip:
@@ -88,11 +88,9 @@ class Speculation:
             pause = None if error.retry_after_s is None else round(error.retry_after_s * 1000)
             await self._spending.refused(error.code, pause)
 
-    async def learn(self, session: SessionRecord, trigger: str, *, used: bool, cost_usd: float | None) -> None:
+    async def learn(self, session: SessionRecord, trigger: str, *, used: bool) -> None:
         """A warm by `trigger` was made, or, with `used`, a question has made use of it."""
         await self._spending.learn(session.context, trigger, used=used)
-        if used:
-            await self._ledger.count_used(cost_usd)
 
     async def _reserved(self, worth: Worth, usd: float | None) -> Grant | Skip:
         if usd is None:

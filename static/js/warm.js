@@ -12,6 +12,8 @@ import { sentence } from './reasons.js';
 const COLD = { state: 'cold', reason: null };
 const RENEW_MS = 20_000;
 const RETRY_MS = 10_000;
+const PRESENT_MS = 60_000;
+const SIGNS_OF_LIFE = ['keydown', 'pointerdown', 'pointermove', 'wheel', 'touchstart'];
 
 /** @type {Record<string, string>} */
 const MEANING = {
@@ -36,6 +38,7 @@ export class Warmth {
   #since = 0;
   #round = 0;
   #going = false;
+  #active = performance.now();
 
   /**
    * @param {{chip: HTMLElement, spoken: HTMLElement}} page
@@ -47,7 +50,10 @@ export class Warmth {
     this.spoken = spoken;
     this.session = session;
     this.failed = failed;
-    setInterval(() => this.#draw(), 500);
+    setInterval(() => this.#tick(), 500);
+    for (const sign of SIGNS_OF_LIFE) {
+      document.addEventListener(sign, () => (this.#active = performance.now()), { passive: true });
+    }
   }
 
   /** Back to cold, whatever is under way. */
@@ -104,6 +110,13 @@ export class Warmth {
   #left() {
     const end = Date.parse(this.#warm.expires_at || '');
     return Number.isNaN(end) ? Infinity : end - serverNow();
+  }
+
+  #tick() {
+    // Kept alive for a reader who is there: a hidden tab, or one that was left alone, costs nothing.
+    const present = !document.hidden && performance.now() - this.#active < PRESENT_MS;
+    if (this.#warm.state === 'warm' && present) this.trigger('visible');
+    this.#draw();
   }
 
   #draw() {

@@ -206,6 +206,24 @@ def test_the_facts_of_a_context_list_its_documents_and_warnings(chat: Chat) -> N
     expect(about.locator(".sheet")).to_be_hidden()
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_reader_who_is_there_keeps_it_warm_and_one_who_left_does_not(chat: Chat, there: bool) -> None:
+    chat.page.clock.install()
+    chat.open()
+    chat.input.click()
+    chat.page.clock.run_for(2_000)
+    chat.expect_chip("warm")
+    asked: list[str] = []
+    chat.page.on("request", lambda request: asked.append(str(request.post_data)) if "/warm" in request.url else None)
+    chat.page.clock.run_for(270_000)
+    assert asked == []
+    if there:
+        chat.page.mouse.move(50, 50)
+    chat.page.clock.run_for(15_000)
+    assert (asked != []) == there
+    assert all('"visible"' in body for body in asked)
+
+
 def test_an_example_goes_into_the_input_and_warms(chat: Chat) -> None:
     chat.page.get_by_role("button", name="What is in here?").click()
     expect(chat.input).to_have_value("What is in here?")
