@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -32,7 +32,12 @@ def create_app(options: Options, clock: Clock) -> Starlette:
             Route("/v1/models", http.models, methods=["GET"]),
             Route("/v1/models/{id}", http.model, methods=["GET"]),
         ],
-        exception_handlers={ApiError: http.refuse, HTTPException: http.refuse_route, Exception: http.fail},
+        exception_handlers={
+            ApiError: http.refuse,
+            HTTPException: http.refuse_route,
+            ClientDisconnect: http.forget,
+            Exception: http.fail,
+        },
     )
     app.state.engine = engine
     return app
@@ -96,6 +101,10 @@ class _Http:
         else:
             refusal = ApiError(error.status_code, "Not Found")
         return await self.refuse(request, refusal)
+
+    async def forget(self, request: Request, error: Exception) -> Response:
+        """The client left while it was sending; nobody reads this."""
+        return await self.refuse(request, invalid(f"The request body ended early: {type(error).__name__}"))
 
     async def fail(self, request: Request, error: Exception) -> Response:
         return await self.refuse(request, ApiError(500, f"The sandbox failed: {type(error).__name__}. This is a bug."))

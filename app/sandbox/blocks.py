@@ -135,35 +135,51 @@ def _block(level: Level, place: str, role: str, value: dict[str, Any], ahead: by
 
 def _material(kind: str, value: dict[str, Any], factor: float) -> tuple[bytes, int]:
     """The bytes that identify a block's content, and its approximate tokens."""
-    overhead = tokens.BLOCK_OVERHEAD
     if kind == "text" and not value.get("citations"):
         material = value["text"].encode()
-        return material, overhead + tokens.of_bytes(len(material), factor)
-    if kind == "thinking":
-        text = signature.thought(value["signature"])
-        return value["signature"].encode(), overhead + tokens.of_text(text, factor)
+        return b"=" + material, tokens.BLOCK_OVERHEAD + tokens.of_bytes(len(material), factor)
     source = value.get("source")
     if isinstance(source, dict) and source.get("type") == "text":
         data = source["data"].encode()
         rest = _json({**_unmarked(value), "source": None})
-        return rest + b"\0" + data, overhead + tokens.of_bytes(len(data) + _weight(value), factor)
-    material = _json(_unmarked(value))
-    return material, overhead + _other_tokens(value, material, factor)
+        return b"+" + rest + b"\0" + data, _tokens_of(value, factor)
+    return b"{" + _json(_unmarked(value)), _tokens_of(value, factor)
 
 
-def _other_tokens(value: dict[str, Any], material: bytes, factor: float) -> int:
+def _tokens_of(value: dict[str, Any], factor: float) -> int:
+    """An estimate by kind. Images and files count flat, inner blocks each as a block, a thought by what is sealed in its
+    signature; cited text does not count."""
+    inner = _inner(value)
     source = value.get("source")
-    if value.get("type") == "image":
+    kind = value.get("type")
+    if kind == "image":
         return tokens.IMAGE_TOKENS
-    if isinstance(source, dict) and source.get("type") in ("base64", "url", "file"):
-        return tokens.PDF_TOKENS
-    if value.get("type") == "text":
-        return tokens.of_text(value["text"], factor)
-    return tokens.of_bytes(len(material), factor)
+    if kind == "text":
+        size = len(value["text"].encode())
+    elif kind == "thinking":
+        size = len(signature.thought(value["signature"]).encode())
+    elif isinstance(source, dict):
+        if source["type"] in ("base64", "url", "file"):
+            return tokens.PDF_TOKENS
+        size = _weight(value) + (len(source["data"].encode()) if source["type"] == "text" else 0)
+    elif inner:
+        size = len(_json({**_unmarked(value), "content": None}))
+    else:
+        size = len(_json(_unmarked(value)))
+    return tokens.BLOCK_OVERHEAD + tokens.of_bytes(size, factor) + sum(_tokens_of(block, factor) for block in inner)
+
+
+def _inner(value: dict[str, Any]) -> list[dict[str, Any]]:
+    """The blocks inside a tool result, a search result or a document of custom content."""
+    source = value.get("source")
+    content = source.get("content") if isinstance(source, dict) else value.get("content")
+    if value.get("type") not in ("tool_result", "search_result", "document"):
+        return []
+    return content_of(content) if isinstance(content, list | str) else []
 
 
 def _weight(document: dict[str, Any]) -> int:
-    return sum(len(document.get(name) or "") for name in ("title", "context"))
+    return sum(len((document.get(name) or "").encode()) for name in ("title", "context"))
 
 
 def _unmarked(value: Any) -> Any:

@@ -4,6 +4,8 @@ where a number was not found in public text the row says so and what was taken i
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from app.sandbox.tokens import NEWER_FACTOR
+
 _CACHING = "platform docs, prompt-caching#cache-limitations and thinking-troubleshooting#supported-models (2026-09-26)"
 _HAIKU_55 = "platform docs, models/haiku-5-5 overview and what's new (2026-10); minimum from a vendor's comparison"
 _SONNET_55 = "platform docs, models/sonnet-5-5 (2026-09); minimum not found, Sonnet 5's 1,024 assumed"
@@ -44,7 +46,7 @@ class Model:
 
     @property
     def token_factor(self) -> float:
-        return 1.3 if self.newer_tokenizer else 1.0
+        return NEWER_FACTOR if self.newer_tokenizer else 1.0
 
     @property
     def thinking_types(self) -> dict[str, bool]:
@@ -81,7 +83,7 @@ _4_6: dict[str, Any] = {
 _FABLE_5 = Model("claude-fable-5", "Claude Fable 5", created="2026-06-09", **_FABLE)
 _FABLE_51 = replace(_FABLE_5, id="claude-fable-5-1", name="Claude Fable 5.1", created=_UNKNOWN, **_BOUND)
 _FABLE_52 = replace(_FABLE_51, id="claude-fable-5-2", name="Claude Fable 5.2", created=_UNKNOWN, source=_ON_FABLE_52)
-_SONNET_5 = Model("claude-sonnet-5", "Claude Sonnet 5", "sonnet", _UNKNOWN, 1_024, accepts=_SWITCHABLE)
+_SONNET_5 = Model("claude-sonnet-5", "Claude Sonnet 5", "sonnet", "2026-06-30", 1_024, accepts=_SWITCHABLE)
 _OPUS_5 = Model(
     "claude-opus-5",
     "Claude Opus 5",

@@ -35,6 +35,7 @@ class Server(uvicorn.Server):
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=1,
+            timeout_keep_alive=75,
             backlog=2048,
         )
         super().__init__(config)

@@ -31,6 +31,7 @@ class SandboxServer:
         self.clock = clock
         self.http = http
         self.key = "test-key-0"
+        self._clients: list[anthropic.Anthropic] = []
 
     def new_key(self) -> str:
         """Start over with an empty cache."""
@@ -38,10 +39,14 @@ class SandboxServer:
         return self.key
 
     def client(self, **more: Any) -> anthropic.Anthropic:
-        """The official SDK's client, without retries unless asked for."""
-        return anthropic.Anthropic(**{"api_key": self.key, "base_url": self.url, "max_retries": 0, **more})
+        """The official SDK's client, without retries unless asked for. It is closed with the test."""
+        self._clients.append(
+            anthropic.Anthropic(**{"api_key": self.key, "base_url": self.url, "max_retries": 0, **more})
+        )
+        return self._clients[-1]
 
     def async_client(self, **more: Any) -> anthropic.AsyncAnthropic:
+        """The same, asynchronous; close it with `async with`."""
         return anthropic.AsyncAnthropic(**{"api_key": self.key, "base_url": self.url, "max_retries": 0, **more})
 
     def post(self, body: Any, path: str = "/v1/messages", **headers: str) -> httpx2.Response:
@@ -69,8 +74,13 @@ class SandboxServer:
         answer = self.http.delete("/_sandbox/cache", params={"prefix": prefix} if prefix else {})
         return int(answer.json()["evicted"])
 
+    def close_clients(self) -> None:
+        while self._clients:
+            self._clients.pop().close()
+
     def reset(self) -> None:
-        """No faults, an empty log, and a clock that leaps."""
+        """No faults, an empty log, no open clients, and a clock that leaps."""
+        self.close_clients()
         self.clock.set_mode("leap")
         self.http.delete("/_sandbox/faults")
         self.http.delete("/_sandbox/log")
@@ -88,7 +98,11 @@ def sandbox_server(options: Options | None = None, clock: Clock | None = None) -
     url = f"http://{host}:{port}"
     try:
         with httpx2.Client(base_url=url, timeout=20) as http:
-            yield SandboxServer(url, clock, http)
+            running = SandboxServer(url, clock, http)
+            try:
+                yield running
+            finally:
+                running.close_clients()
     finally:
         server.should_exit = True
         thread.join(timeout=5)

@@ -1,5 +1,7 @@
 """Where the cache is written and read: platform docs, prompt caching, "How automatic prefix checking works"."""
 
+import json
+
 from tests.sandbox.conftest import Refuse, Send
 from tests.sandbox.prompts import HOUR, MARK, assistant, document, text, texts, tool, user
 
@@ -151,3 +153,11 @@ def test_changing_a_document_title_changes_the_prefix(send: Send) -> None:
     send(messages=[user(document("one.txt", data, MARK))])
     assert send(messages=[user(document("two.txt", data, MARK))])[0] == 0
     assert send(messages=[user(document("one.txt", data, MARK))])[0] > 0
+
+
+def test_a_text_that_looks_like_another_block_is_not_that_block(send: Send) -> None:
+    cited = {"type": "text", "text": "a " * 4000, "citations": [{"type": "char_location", "cited_text": "a"}]}
+    send(messages=[user("hi"), assistant({**cited, "cache_control": MARK}), user("on")])
+    for spelled in (json.dumps(cited, separators=(",", ":")), cited["text"]):
+        twin = {"type": "text", "text": spelled, "cache_control": MARK}
+        assert send(messages=[user("hi"), assistant(twin), user("on")])[0] == 0

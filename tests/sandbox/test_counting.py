@@ -49,6 +49,19 @@ def test_counts_are_additive_over_blocks(sandbox: SandboxServer) -> None:
     assert counted(sandbox, messages=[user(*parts)]) == sum(singles)
 
 
+def test_images_count_flat_and_inner_blocks_each_as_a_block(sandbox: SandboxServer) -> None:
+    big = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "A" * 400_000}}
+    use = assistant({"type": "tool_use", "id": "t", "name": "a", "input": {}})
+    result = {"type": "tool_result", "tool_use_id": "t", "content": [big, text("seen", 500)]}
+    without = counted(sandbox, tools=[tool("a")], messages=[user("look"), use])
+    within = counted(sandbox, tools=[tool("a")], messages=[user("look"), use, user(result)])
+    assert 1500 < within - without < 1600
+    custom = {"type": "document", "source": {"type": "content", "content": [big, text("seen", 500)]}}
+    assert 1500 <= counted(sandbox, messages=[user(custom)]) < 1510
+    cited = {"type": "text", "text": "short", "citations": [{"type": "char_location", "cited_text": "long " * 900}]}
+    assert counted(sandbox, messages=[user("hi"), assistant(cited), user("on")]) < 40
+
+
 def test_the_asyncio_package_comes_to_about_the_cookbooks_151_629_tokens(sandbox: SandboxServer) -> None:
     folder = pathlib.Path(asyncio.__file__).parent
     files = [document(f"asyncio/{f.name}", f.read_text()) for f in sorted(folder.glob("*.py"))]

@@ -108,6 +108,16 @@ def test_it_ends_within_a_second_while_a_large_warm_is_being_prepared() -> None:
     assert seconds < 2
 
 
+def test_a_client_that_leaves_while_it_sends_is_no_news() -> None:
+    with process() as (child, url):
+        with socket.create_connection(("127.0.0.1", httpx2.URL(url).port or 0)) as raw:
+            raw.sendall(b"POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: k\r\nanthropic-version: 1\r\n")
+            raw.sendall(b'content-length: 1000\r\n\r\n{"model":')
+        assert httpx2.get(f"{url}/v1/models", headers=HEADERS).status_code == 200
+        child.terminate()
+        assert ends(child)[::2] == (0, "")
+
+
 def test_it_starts_fast_because_ranking_is_loaded_with_the_first_answer() -> None:
     code = "import sys, app.sandbox.serve; print('numpy' in sys.modules, 'bm25s' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
