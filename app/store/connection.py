@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
@@ -127,6 +127,15 @@ async def persistently(step: Callable[[], Awaitable[T]]) -> T:
         except StoreUnavailable:
             log.warning("Redis is away: trying again")
             await asyncio.sleep(RETRY_S)
+
+
+async def relinquish(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel `tasks` until they have ended: one that takes several steps `persistently` gives up one at a time."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.05)
 
 
 @cache

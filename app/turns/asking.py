@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from app.prompt.render import ask_tail
 from app.store import keys
-from app.store.connection import StoreUnavailable
+from app.store.connection import StoreUnavailable, relinquish
 from app.store.sessions import SessionRecord
 from app.store.turns import Entry, EventId, TurnState
 from app.turns.conversations import UnknownSession
@@ -99,10 +99,7 @@ class Asking:
                 task.cancel()
         if running:
             await asyncio.wait([task for _, task in running], timeout=within_s)
-        rest = [*self._tasks, *(task for _, task in self._producers.values())]
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        await relinquish([*self._tasks, *(task for _, task in self._producers.values())])
         await self.journal.close()
 
     async def ask(self, session: SessionRecord, question: str) -> str:

@@ -21,7 +21,7 @@ from app.models import find_model
 from app.prompt.context import Parameters, Ttl
 from app.prompt.prefix import Prefix
 from app.prompt.render import warm_tail
-from app.store.connection import StoreUnavailable, persistently
+from app.store.connection import StoreUnavailable, persistently, relinquish
 from app.store.contexts import Contexts
 from app.store.sessions import SessionRecord
 from app.store.upstreams import Capabilities
@@ -197,9 +197,7 @@ class Coordinator:
         if running:
             await asyncio.wait(running, timeout=CLOSE_WITHIN_S)
         # Whoever still waits for Redis leaves its lease to run out.
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await relinquish(running)
 
     async def _speculate(
         self, session: SessionRecord, digest: str, record: WarmRecord, trigger: Trigger, address: str
