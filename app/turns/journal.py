@@ -158,7 +158,9 @@ class Journal:
             self._forget_unread(feed)
 
     def _forget_unread(self, feed: Feed) -> None:
-        if feed.clients == 0 and feed.turn not in self._produced and self._feeds.get(feed.turn) is feed:
+        # Whoever comes back after a feed was cut off needs a new one, even while others still read the old one's rest.
+        over = feed.cut or (feed.clients == 0 and feed.turn not in self._produced)
+        if over and self._feeds.get(feed.turn) is feed:
             del self._feeds[feed.turn]
 
     async def _open_remote(self, session: str, turn: str) -> Feed:
@@ -185,7 +187,7 @@ class Journal:
             for feed, accepted_entries in published.values():
                 feed.publish(accepted_entries)
             for feed in refused:
-                feed.abandon()
+                self.end(feed, None)
             for item in batch:
                 if isinstance(item, Barrier):
                     item.passed.set()
