@@ -16,6 +16,8 @@ from starlette.responses import Response
 
 from app.contexts.library import Library
 from app.ledger.book import Ledger
+from app.ledger.prices import load_prices
+from app.models import set_local_models
 from app.settings import Settings
 from app.store.connection import Store, StoreUnavailable
 from app.store.contexts import Contexts
@@ -52,6 +54,7 @@ RETRY_S = 1.0
 
 def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_key: str) -> FastAPI:
     """The application over a Redis and an upstream that are there already, or will be."""
+    set_local_models(load_prices(settings.prices) if settings.prices else {}, named=[settings.model])
     store = Store(redis_url)
     upstream = Upstream(base_url, api_key, timeout_s=settings.upstream_timeout_s, max_retries=settings.upstream_retries)
     stored_contexts, stored_sessions, stored_turns = Contexts(store), Sessions(store), Turns(store)

@@ -5,7 +5,7 @@ an id that is not in the table works, with everything about it unknown. Each row
 that source says; sources are pages of Anthropic's public documentation, under `SOURCES`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
@@ -165,6 +165,22 @@ def _rows() -> Iterable[Model]:
 MODELS = {model.id: model for model in _rows()}
 
 
+# Rows that this deployment's settings add to the table, or put in the place of its own.
+_LOCAL: dict[str, Model] = {}
+
+
 def find_model(model: str) -> Model:
     """The row of `model`, or one in which all is unknown."""
-    return MODELS.get(model) or Model(model)
+    return _LOCAL.get(model) or MODELS.get(model) or Model(model)
+
+
+def is_known(model: str) -> bool:
+    """Whether `model` has a row, and so a place in figures: ids come from anybody, and there is no end of them."""
+    return model in _LOCAL or model in MODELS
+
+
+def set_local_models(prices: Mapping[str, Prices], named: Iterable[str] = ()) -> None:
+    """From now on in this process, models cost what `prices` says, at every length, and the ones `named` have a row."""
+    _LOCAL.clear()
+    _LOCAL.update({model: find_model(model) for model in named})
+    _LOCAL.update({id: replace(find_model(id), prices=own, tier=None, prices_above=None) for id, own in prices.items()})

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis import Redis
 
+from app.ledger.prices import load_prices
 from app.models import DEFAULT_MODEL
 
 
@@ -43,6 +44,11 @@ def _http_url(value: str) -> str:
     return value
 
 
+def _price_list(value: Path) -> Path:
+    load_prices(value)
+    return value
+
+
 class Settings(BaseSettings):
     """What can be set. Names are those of the fields with HEADSTART_ before them, unless a field names its own."""
 
@@ -70,6 +76,10 @@ class Settings(BaseSettings):
         description="Redis to keep everything in: redis://, rediss:// or unix://. Without it, an embedded Redis.",
     )
     model: str = Field(default=DEFAULT_MODEL, description="The model of contexts that name none.")
+    prices: Annotated[Path, AfterValidator(_price_list)] | None = Field(
+        default=None,
+        description="A JSON file of prices that differ from the table's, or are not in it (docs/dashboard.md).",
+    )
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     data_dir: Path = Field(
