@@ -1,21 +1,44 @@
-"""The ledger itself: one entry for every call to the upstream, whatever came of it, and the figures they add up to."""
+"""The ledger itself: one entry for every call to the upstream, whatever came of it, and the figures they add up to.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+Entries are kept for the last hundred thousand calls; what they add up to is kept for all time, and for each hour, day and
+context, whatever becomes of the entries. A call or verdict is entered in one round trip, and once, however often that is
+tried. What the ledger does not know: calls of a process that was killed before they ended, and the SDK's own retries,
+which used nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any
 
+from app.ledger.counters import (
+    ASK,
+    CATEGORIES,
+    WARM,
+    Answered,
+    call_counters,
+    skip_counters,
+    used_counters,
+    verdict_counters,
+)
 from app.ledger.pace import FADE, Pace, fit
-from app.ledger.price import cost_usd, saved_usd
+from app.ledger.price import cost_usd
 from app.ledger.usage import Usage
-from app.ledger.verdict import Verdict, classify
-from app.store.ledger import LedgerStore
+from app.ledger.verdict import classify
+from app.store.ledger import LedgerStore, Point, Posting, Sheet, Unused, day_of, hour_of
+
+HOURS = 24
+DAYS = 30
+HOUR_S = 60 * 60
+DAY_S = 24 * HOUR_S
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call to the upstream. `kind` is "warm" or "ask"; `outcome` "ok", "stopped" or an error's code.
 
-    `first_byte_s` is None when no answer began; `usage` is what was reported until the call ended.
+    `first_byte_s` is None when no answer began; `usage` is what was reported until the call ended. `lives_s` is how long
+    what a warm wrote or read lives from the start of its request. `id` makes the call one: a call is entered once.
     """
 
     kind: str
@@ -28,6 +51,21 @@ class Call:
     outcome: str
     message_id: str | None = None
     turn: str | None = None
+    trigger: str | None = None
+    lives_s: float = 0.0
+    context: str = field(kw_only=True)
+    id: str = field(default_factory=lambda: token_hex(16))
+
+
+@dataclass(frozen=True, slots=True)
+class Sheets:
+    """The ledger's counters as of `at`: of all time, of the last hours and days, oldest first, and of some contexts."""
+
+    at: float
+    total: Sheet
+    hours: dict[str, Sheet]
+    days: dict[str, Sheet]
+    contexts: dict[str, Sheet]
 
 
 class Ledger:
@@ -38,57 +76,75 @@ class Ledger:
         self._clock = clock
 
     async def record(self, call: Call) -> None:
-        """Enter `call`."""
-        usage, cost = call.usage, cost_usd(call.model, call.usage)
-        entry = {
-            **{name: getattr(call, name) for name in ("kind", "model", "digest", "session", "turn", "outcome")},
-            **{name: getattr(usage, name) for name in ("read", "written_5m", "written_1h", "uncached", "output")},
-            "cost_usd": cost,
-            "message_id": call.message_id,
-            "first_byte_s": call.first_byte_s,
-            "duration_s": call.duration_s,
-            "at": self._clock(),
-        }
-        totals: dict[str, float] = {
-            f"{call.kind}_calls": 1,
-            f"{call.kind}_failed": call.outcome not in ("ok", "stopped"),
-            f"{call.kind}_cost_usd": cost or 0,
-            f"{call.kind}_unpriced": cost is None and usage.input > 0,
-            "tokens_read": usage.read,
-            "tokens_written": usage.written,
-            "tokens_uncached": usage.uncached,
-            "tokens_output": usage.output,
-            "saved_usd": saved_usd(call.model, usage) or 0,
-        }
-        await self._store.enter(entry)
-        await self._store.count(totals)
-        if call.first_byte_s is not None and usage.input:
-            await self._store.learn_pace(call.model, usage.uncached + usage.written, call.first_byte_s, FADE)
+        """Enter `call`, which has just ended."""
+        now = self._clock()
+        started = now - call.duration_s
+        answered = call.first_byte_s is not None
+        await self._store.enter(
+            Posting(
+                at=now,
+                context=call.context,
+                id=call.id,
+                entry=_entry(call, now),
+                adds=call_counters(call.kind, call.model, call.outcome, call.usage),
+                prefix=call.digest,
+                unused=_unused(call, started) if call.kind == WARM and answered and was_cached(call.usage) else None,
+                used_since_s=started if call.kind == ASK and answered and call.usage.read else None,
+                point=_point(call),
+            )
+        )
 
-    async def record_verdict(self, verdict: Verdict) -> None:
-        """Count a turn's `verdict`."""
-        spared = max(0, verdict.cold_ms - (verdict.ttft_ms or 0)) if verdict.cold_ms else 0
-        await self._store.count({"turns": 1, f"turns_{verdict.cache}": 1, "waiting_saved_ms": spared})
+    async def record_verdict(self, answered: Answered) -> None:
+        """Count a turn's verdict."""
+        adds = verdict_counters(answered)
+        await self._store.enter(Posting(self._clock(), answered.context, adds, id=f"verdict:{answered.turn}"))
 
-    async def count_skip(self, reason: str) -> None:
-        """A warm was skipped for `reason`."""
-        await self._store.count({f"skipped_{reason}": 1})
-
-    async def count_used(self, cost_usd: float | None) -> None:
-        """A question made use of a warm that cost this much: what is never used was wasted."""
-        await self._store.count({"warms_used": 1, "warm_used_usd": cost_usd or 0.0})
+    async def count_skip(self, context: str, reason: str) -> None:
+        """A warm over `context` was skipped for `reason`."""
+        await self._store.enter(Posting(self._clock(), context, skip_counters(reason)))
 
     async def pace(self, model: str) -> Pace | None:
         """What has been learned of `model`'s speed; None while too little is known."""
         return fit(*await self._store.pace_sums(model))
 
-    async def totals(self) -> dict[str, Any]:
-        """Everything counted since the ledger began; money in USD, only of models whose prices are known."""
-        totals = await self._store.totals()
-        whole = {name: value if name.endswith("_usd") else int(value) for name, value in totals.items()}
-        return dict(sorted(whole.items()))
+    async def entries(self, most: int) -> list[dict[str, Any]]:
+        """The latest entries, newest first."""
+        return await self._store.entries(most)
+
+    async def sheets(self, contexts: Sequence[str] = (), *, periods: bool = True) -> Sheets:
+        """Everything counted; with `periods`, hour by hour for a day and day by day for a month."""
+        now = self._clock()
+        hours = [hour_of(now - ago * HOUR_S) for ago in reversed(range(HOURS))] if periods else []
+        days = [day_of(now - ago * DAY_S) for ago in reversed(range(DAYS))] if periods else []
+        total, *found = await self._store.sheets(now, hours=hours, days=days, contexts=contexts)
+        named = dict(zip([*hours, *days, *contexts], found, strict=True))
+        by_hour, by_day, by_context = ({name: named[name] for name in names} for names in (hours, days, contexts))
+        return Sheets(now, total, by_hour, by_day, by_context)
 
 
 def was_cached(usage: Usage) -> bool:
     """Whether the upstream's counters say that the prefix is in its cache now."""
     return classify(usage).value != "uncacheable"
+
+
+def _entry(call: Call, now: float) -> dict[str, Any]:
+    named = ("kind", "model", "digest", "context", "session", "turn", "trigger", "outcome", "message_id")
+    return {
+        "id": call.id,
+        "at": now,
+        **{name: getattr(call, name) for name in named},
+        **{category: getattr(call.usage, category) for category in CATEGORIES},
+        "cost_usd": cost_usd(call.model, call.usage),
+        "first_byte_s": call.first_byte_s,
+        "duration_s": call.duration_s,
+    }
+
+
+def _unused(call: Call, started: float) -> Unused:
+    return Unused(started + call.lives_s, used_counters(call.model, call.usage))
+
+
+def _point(call: Call) -> Point | None:
+    if call.first_byte_s is None or not call.usage.input:
+        return None
+    return Point(call.model, call.usage.uncached + call.usage.written, call.first_byte_s, FADE)

@@ -15,8 +15,9 @@ _RANDOM_DIGITS = 2 * _RANDOM_BYTES
 RUNNING = "hs:running"
 STOPS = "hs:stops"
 SAMPLE = "hs:sample"
-LEDGER = "hs:ledger"
-LEDGER_TOTALS = "hs:ledger:totals"
+LEDGER = "hs:{ledger}:entries"
+LEDGER_UNUSED = "hs:{ledger}:unused"
+LEDGER_ENDS = "hs:{ledger}:ends"
 
 
 def new_session_id() -> str:
@@ -85,6 +86,10 @@ def contexts_of(owner: str) -> str:
     return f"hs:owner:{{{owner}}}:contexts"
 
 
+def replaced_by(owner: str) -> str:
+    return f"hs:owner:{{{owner}}}:replaced"
+
+
 def warm(upstream: str, digest: str) -> str:
     return f"hs:warm:{{{upstream}:{digest}}}"
 
@@ -109,8 +114,28 @@ def odds(context: str) -> str:
     return f"hs:odds:{{{context}}}"
 
 
+def ledger_seen(entry: str) -> str:
+    return f"hs:{{ledger}}:seen:{entry}"
+
+
+def ledger_total() -> str:
+    return "hs:{ledger}:total"
+
+
+def ledger_hour(hour: str) -> str:
+    return f"hs:{{ledger}}:hour:{hour}"
+
+
+def ledger_day(day: str) -> str:
+    return f"hs:{{ledger}}:day:{day}"
+
+
+def ledger_context(context: str) -> str:
+    return f"hs:{{ledger}}:context:{context}"
+
+
 def pace(upstream: str, model: str) -> str:
-    return f"hs:pace:{{{upstream}:{model}}}"
+    return f"hs:{{ledger}}:pace:{upstream}:{model}"
 
 
 def capabilities(upstream: str) -> str:

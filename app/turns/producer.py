@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.ledger.book import Call, Ledger
+from app.ledger.counters import Answered
 from app.ledger.verdict import Expectation, Timing, judge
 from app.prompt.prefix import Transcript, append_turn
 from app.prompt.render import ask_tail
@@ -80,6 +81,7 @@ class Producer:
         self._waited_s = 0.0
         self._called_at: float | None = None
         self._first_byte_at: float | None = None
+        self._first_thinking_at: float | None = None
         self._first_text_at: float | None = None
         self._error: UpstreamError | None = None
 
@@ -98,6 +100,8 @@ class Producer:
             await self._ask()
             await self._end(TurnState.DONE)
         except asyncio.CancelledError:
+            if self.ending:
+                raise
             # Cancelled by us, to end the turn: from here on this task goes on as any other.
             await (self._end(TurnState.STOPPED) if self.stopping else self._end(TurnState.FAILED, abandoned()))
         except Superseded:
@@ -134,6 +138,8 @@ class Producer:
                 if event.name == "message_start":
                     self._first_byte_at = time.monotonic()
                     await self._begun()
+                if self._answer.thinks and self._first_thinking_at is None:
+                    self._first_thinking_at = time.monotonic()
                 if shows_text and self._first_text_at is None:
                     self._first_text_at = time.monotonic()
                 self._sequence += 1
@@ -153,7 +159,9 @@ class Producer:
         self.ending = True
         blocks = self._answer.blocks(partial=state is not TurnState.DONE)
         await persistently(self._release)
-        await persistently(lambda: self._enter_call(problem["code"] if problem else _OUTCOMES[state]))
+        call = self._call(problem["code"] if problem else _OUTCOMES[state])
+        if call is not None:
+            await persistently(lambda: self._services.ledger.record(call))
         verdict = await persistently(self._judge) if state is TurnState.DONE else None
         await self._services.journal.flush()
         await persistently(lambda: self._finish(state, blocks, verdict, problem))
@@ -166,23 +174,22 @@ class Producer:
         if self._first_byte_at is None:
             await self._services.coordinator.release(self._plan, self._error)
 
-    async def _enter_call(self, outcome: str) -> None:
-        """Put the call into the ledger, if one was made."""
+    def _call(self, outcome: str) -> Call | None:
+        """The call for the ledger; None when none was made."""
         if self._called_at is None:
-            return
-        await self._services.ledger.record(
-            Call(
-                kind="ask",
-                model=self.session.parameters["model"],
-                digest=self._plan.digest,
-                session=self.session.id,
-                turn=self.turn,
-                usage=self._answer.usage,
-                first_byte_s=self._first_byte_at - self._called_at if self._first_byte_at else None,
-                duration_s=time.monotonic() - self._called_at,
-                outcome=outcome,
-                message_id=self._answer.message_id,
-            )
+            return None
+        return Call(
+            kind="ask",
+            model=self.session.parameters["model"],
+            digest=self._plan.digest,
+            context=self.session.context,
+            session=self.session.id,
+            turn=self.turn,
+            usage=self._answer.usage,
+            first_byte_s=self._first_byte_at - self._called_at if self._first_byte_at else None,
+            duration_s=time.monotonic() - self._called_at,
+            outcome=outcome,
+            message_id=self._answer.message_id,
         )
 
     async def _judge(self) -> dict[str, Any]:
@@ -198,7 +205,9 @@ class Producer:
             seconds_per_token=pace.seconds_per_token if pace else None,
             diagnosed=self._answer.diagnosed,
         )
-        await self._services.ledger.record_verdict(verdict)
+        thinking_ms = self._since(self._first_thinking_at)
+        answered = Answered(self.turn, self.session.context, verdict, thinking_ms)
+        await self._services.ledger.record_verdict(answered)
         return verdict.as_json()
 
     async def _finish(
@@ -228,15 +237,16 @@ class Producer:
         self._services.journal.end(self._feed, last if ended else None)
 
     def _timing(self) -> Timing:
-        def since(moment: float | None) -> int | None:
-            return None if moment is None else round((moment - self._started) * 1000)
-
         return Timing(
             waited=round(self._waited_s * 1000),
-            first_byte=since(self._first_byte_at) or 0,
-            first_text=since(self._first_text_at),
-            total=since(time.monotonic()) or 0,
+            first_byte=self._since(self._first_byte_at) or 0,
+            first_text=self._since(self._first_text_at),
+            total=self._since(time.monotonic()) or 0,
         )
+
+    def _since(self, moment: float | None) -> int | None:
+        """Milliseconds from when the turn was accepted to `moment`."""
+        return None if moment is None else round((moment - self._started) * 1000)
 
     async def _appended(self, blocks: list[dict[str, Any]]) -> Appended | None:
         if self._transcript is None:

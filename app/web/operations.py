@@ -1,5 +1,6 @@
 """For those who run it: health, figures, metrics, and what the API is."""
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -7,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from app.ledger.figures import figures
 from app.models import MODELS
 from app.web.rooms import InRooms, Rooms
 
@@ -36,7 +38,7 @@ async def stats(rooms: InRooms) -> dict[str, Any]:
 async def metrics(rooms: InRooms) -> Response:
     """The ledger's totals, over all processes, for Prometheus."""
     registry = CollectorRegistry()
-    registry.register(_Totals(await rooms.ledger.totals()))
+    registry.register(_Totals(await _totals(rooms)))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -50,8 +52,12 @@ async def stats_json(rooms: Rooms) -> dict[str, Any]:
             for model, pace in paces.items()
             if pace is not None
         },
-        "totals": await rooms.ledger.totals(),
+        "totals": await _totals(rooms),
     }
+
+
+async def _totals(rooms: Rooms) -> dict[str, Any]:
+    return asdict(figures((await rooms.ledger.sheets(periods=False)).total))
 
 
 class _Totals(Collector):
@@ -64,5 +70,5 @@ class _Totals(Collector):
         return [
             CounterMetricFamily(f"headstart_{name}", f"{name.replace('_', ' ')}, over all processes", value)
             for name, value in self._totals.items()
-            if value >= 0
+            if isinstance(value, int | float) and value >= 0
         ]
