@@ -123,6 +123,8 @@ class _Http:
             record.fault = dict(fault)
         error = refusal(fault)
         if error is not None:
+            if record is not None:
+                record.usage = None
             await unless_gone(request.receive, self._engine.clock.sleep(fault.get("delay_s", 0)))
             raise error
 

@@ -94,6 +94,7 @@ def test_the_sdk_retries_what_can_be_retried(sandbox: SandboxServer) -> None:
     message = sandbox.client(max_retries=2).messages.create(**ASK)
     assert message.stop_reason == "max_tokens"
     assert [record["status"] for record in sandbox.log()] == [529, 429, 200]
+    assert [record["usage"] is None for record in sandbox.log()] == [True, True, False]
 
 
 def test_a_failed_request_writes_no_cache(sandbox: SandboxServer) -> None:
