@@ -29,7 +29,7 @@ def redis(redis_process: RedisProcess) -> RedisProcess:
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[RedisProcess]:
     """A Redis of the test's own, to stop and start."""
-    process = RedisProcess(tmp_path)
+    process = RedisProcess(tmp_path, durable=True)
     process.start()
     yield process
     process.stop()

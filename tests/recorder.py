@@ -216,6 +216,11 @@ class Recorder:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._released.set)
 
+    def hold(self) -> None:
+        """Have what is `held` wait again, until the next release."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._released.clear)
+
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:

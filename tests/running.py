@@ -23,20 +23,33 @@ GENEROUS: dict[str, Any] = {"limits": "off", "value_of_second_usd": 1e6}
 
 
 class RedisProcess:
-    """A Redis on a unix socket that a test can stop and start again; its data stays in `folder`."""
+    """A Redis on a unix socket that a test can kill and start again; its data stays in `folder`.
 
-    def __init__(self, folder: Path) -> None:
+    A `durable` one has on disk what it has said yes to; others may forget the last second when they are killed.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self._folder = folder
+        self._sync = "always" if durable else "everysec"
         self._process: subprocess.Popen[bytes] | None = None
         self.socket = folder / "r.sock"
         self.url = f"unix://{self.socket}"
 
     def start(self, *, empty: bool = False) -> None:
         if empty:
-            for file in self._folder.rglob("*.aof"):
-                file.unlink()
+            for file in sorted(self._folder.rglob("appendonly*"), reverse=True):
+                file.rmdir() if file.is_dir() else file.unlink()
         command = [redis_server(), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self._folder)]
-        command += ["--appendonly", "yes", "--save", "", "--logfile", str(self._folder / "redis.log")]
+        command += [
+            "--appendonly",
+            "yes",
+            "--save",
+            "",
+            "--logfile",
+            str(self._folder / "redis.log"),
+            "--appendfsync",
+            self._sync,
+        ]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         _until(lambda: self.say(b"PING") == b"+PONG\r\n", "Redis")
 
