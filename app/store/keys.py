@@ -5,6 +5,7 @@ a session, its transcript and its turns share the session's; a turn's id begins 
 one leads to the other.
 """
 
+import hashlib
 import secrets
 
 SESSION_PREFIX = "s_"
@@ -115,7 +116,8 @@ def odds(context: str) -> str:
 
 
 def ledger_seen(entry: str) -> str:
-    return f"hs:{{ledger}}:seen:{entry}"
+    # Hashed: what is erased leaves no id behind that could be read off a key.
+    return f"hs:{{ledger}}:seen:{hashlib.sha256(entry.encode()).hexdigest()[:32]}"
 
 
 def ledger_total() -> str:
