@@ -70,7 +70,7 @@ class Library:
         full = len(named) >= MAX_CONTEXTS_PER_OWNER and name not in named
         if self._limited and full and owner != PUBLIC:
             raise TooManyContexts(f"you have {len(named)} contexts; delete one before you add another")
-        about = await asyncio.to_thread(self._describe, context) | {"previous": named.get(name)}
+        about = await asyncio.to_thread(self._describe, context)
         fragments = StoredFragments(rendered.system, rendered.documents, rendered.blocks)
         identity = await asyncio.to_thread(lambda: context.id)
         before = await self._contexts.put(identity, owner, name, about, fragments)
@@ -91,6 +91,10 @@ class Library:
         """What `owner` can ask: everyone's contexts and their own, by name."""
         views = [await self._view(name, context, whose) for whose, name, context in await self._reachable(owner)]
         return sorted((view for view in views if view is not None), key=lambda view: (not view.public, view.name))
+
+    async def names(self, owner: str) -> dict[str, str]:
+        """What `owner` can ask, id → name, without looking into it."""
+        return {context: name for _, name, context in reversed(await self._reachable(owner))}
 
     async def get(self, reference: str, owner: str) -> ContextView:
         """The context that `reference`, an id or a name, means to `owner`. Raises `UnknownContext`."""

@@ -53,7 +53,15 @@ class Contexts:
         )
         before: bytes | None = await self._store.do("HGET", keys.contexts_of(owner), name)
         await self._store.do("HSET", keys.contexts_of(owner), name, context)
-        return before.decode() if before is not None and before.decode() != context else None
+        if before is None or before.decode() == context:
+            return None
+        await self._store.do("HSET", keys.replaced_by(owner), context, before)
+        return before.decode()
+
+    async def replaced(self, context: str, owner: str) -> str | None:
+        """The context that `owner` had under `context`'s name before it. Another's former texts are nobody else's."""
+        before: bytes | None = await self._store.do("HGET", keys.replaced_by(owner), context)
+        return before.decode() if before is not None else None
 
     async def names(self, owner: str) -> dict[str, str]:
         """What `owner` calls its contexts: name → id."""

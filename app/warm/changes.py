@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from app.ledger.verdict import Reason
 from app.prompt.context import Parameters, Ttl
 from app.prompt.prefix import Transcript
-from app.store.contexts import Contexts
+from app.store.contexts import PUBLIC, Contexts
 from app.store.sessions import SessionRecord
 from app.store.warms import Warms, WarmState
 from app.warm.prefixes import ContextGone, Prefixes
@@ -49,9 +49,10 @@ class Changes:
             other = replace(usual, ttl=ttl)
             if other != mine and await self._was_warm(session.context, other, ttl, at_ms):
                 return _parameters_change(mine, other)
-        previous = about.get("previous")
-        if previous is not None and await self._was_warm(previous, mine, session.parameters["ttl"], at_ms):
-            return await self._content_change(previous, session.context, mine)
+        for owner in (session.owner, PUBLIC):
+            previous = await self._contexts.replaced(session.context, owner)
+            if previous is not None and await self._was_warm(previous, mine, session.parameters["ttl"], at_ms):
+                return await self._content_change(previous, session.context, mine)
         return None
 
     async def _was_warm(self, context: str, parameters: Parameters, ttl: Ttl, at_ms: int) -> bool:
