@@ -175,10 +175,12 @@ def _add_bench(commands: "Commands[argparse.ArgumentParser]") -> None:
 def _add_doctor(commands: "Commands[argparse.ArgumentParser]") -> None:
     doctor = commands.add_parser(
         "doctor",
-        help="check the settings, Redis, the upstream and the contexts",
+        help="check the settings, Redis, the upstream and the contexts; explain a session or a context",
         description="Check what the server would find: settings, Redis, the upstream and its key (at no cost), and "
-        "contexts that look as if they will miss the cache. Exit status 1 when something is wrong.",
+        "contexts that look as if they will miss the cache. Exit status 1 when something is wrong. With a name, explain "
+        "in plain words what the cache did for a session, turn by turn, or what it will do for a context.",
     )
+    doctor.add_argument("name", nargs="?", metavar="SESSION|CONTEXT", help="a session's id, or a context's name or id")
     doctor.set_defaults(run=_doctor)
 
 
@@ -337,12 +339,19 @@ def _bench_ttft(parsed: argparse.Namespace) -> None:
     run(parsed, _settings())
 
 
-def _doctor(_: argparse.Namespace) -> None:
+def _doctor(parsed: argparse.Namespace) -> None:
     from app.doctor import examine
+    from app.explaining import NothingKnown, explain
 
     settings = _settings()
     logging.basicConfig(level="ERROR", format="%(message)s")
     with _redis_url(settings) as url:
+        if parsed.name:
+            try:
+                print("\n".join(asyncio.run(explain(url, parsed.name))))
+            except NothingKnown as error:
+                raise Refused(str(error)) from None
+            return
         findings = asyncio.run(examine(settings, url))
     for finding in findings:
         print(f"{'ok ' if finding.good else '!! '} {finding.said}")

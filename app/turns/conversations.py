@@ -115,7 +115,7 @@ class Conversations:
 
     async def turns_of(self, record: SessionRecord) -> list[TurnView]:
         """Every turn of the session, in order."""
-        return [_view(fields) for fields in await self._turns.of_session(record.id)]
+        return [view_turn(fields) for fields in await self._turns.of_session(record.id)]
 
     async def fork(self, record: SessionRecord, after_turn: int) -> SessionRecord:
         """A new session that shares the prefix up to and including turn `after_turn` (0: only the context).
@@ -158,7 +158,8 @@ class Conversations:
         )
 
 
-def _view(fields: dict[str, str]) -> TurnView:
+def view_turn(fields: dict[str, str]) -> TurnView:
+    """A stored turn as it is shown."""
     blocks = json.loads(fields.get("answer", "[]"))
     return TurnView(
         turn=fields["turn"],

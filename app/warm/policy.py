@@ -66,8 +66,8 @@ class Odds:
 @dataclass(frozen=True, slots=True)
 class Prospect:
     """What a warm would write: `tokens` new ones after `cached` that should be there, and `most` in all, if the worst comes
-    to the worst. `counted` says that the upstream counted them; else they are estimated from the size. `live` says that all of
-    them are cached still, so that the warm only reads them, to make them last."""
+    to the worst. `counted` says that the upstream counted them; else they are estimated from the size. `live` says that
+    all of them are cached still, so that the warm only reads them, to make them last."""
 
     tokens: int
     cached: int

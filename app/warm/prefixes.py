@@ -35,9 +35,10 @@ class Prefixes:
 
     async def opening(self, context: str, parameters: Parameters, isolation: str | None) -> tuple[bytes, ...]:
         """What a session over `context` starts with. Raises `ContextGone`."""
-        return render_opening(parameters, await self._fragments(context), isolation)
+        return render_opening(parameters, await self.fragments(context), isolation)
 
-    async def _fragments(self, context: str) -> Fragments:
+    async def fragments(self, context: str) -> Fragments:
+        """What `context` contributes to every prefix over it. Raises `ContextGone`."""
         if not await self._contexts.exists(context):
             self._kept.pop(context, None)
             raise ContextGone(context)
