@@ -17,7 +17,7 @@ SOURCES = {
     "sonnet-5-5": "platform.claude.com/docs/en/models/sonnet-5-5/migration-guide",
     "thinking": "platform.claude.com/docs/en/build-with-claude/thinking-troubleshooting",
     "caching": "platform.claude.com/docs/en/build-with-claude/prompt-caching (minimum lengths)",
-    "sdk": "the anthropic SDK 2.11's list of models; no documentation found",
+    "fable-5-2": "two resellers' pages and a price checker's release notes that quote the pricing page",
 }
 
 
@@ -73,6 +73,7 @@ _BOTH = frozenset({"adaptive", "enabled", "disabled"})
 _OPUS = Prices(5, 6.25, 10, 0.50, 25)
 _FABLE_5 = Prices(10, 12.50, 20, 1, 50)
 _FABLE_5_1 = Prices(10, 12.50, 20, 0.25, 50)
+_FABLE_5_2 = Prices(8, 10, 16, 0.20, 40)
 _SONNET_4 = Prices(3, 3.75, 6, 0.30, 15)
 
 _LATEST = Model(
@@ -127,8 +128,10 @@ def _rows() -> Iterable[Model]:
     yield replace(_LATEST, id="claude-opus-5-5", prices=Prices(4, 5, 8, 0.20, 20))
     yield replace(_LATEST, id="claude-fable-5-1", prices=_FABLE_5_1)
     yield replace(_LATEST, id="claude-mythos-5-1", prices=_FABLE_5_1, source="pricing")
-    yield Model("claude-fable-5-2", source="sdk", as_of="2026-11-21")
-    yield Model("claude-mythos-5-2", source="sdk", as_of="2026-11-21")
+    # How long a prompt they cache was not found.
+    fable_5_2 = replace(_LATEST, min_cacheable=None, prices=_FABLE_5_2, source="fable-5-2", as_of="2026-11-10")
+    yield replace(fable_5_2, id="claude-fable-5-2")
+    yield replace(fable_5_2, id="claude-mythos-5-2")
     yield replace(
         _EARLIER,
         id="claude-sonnet-5",

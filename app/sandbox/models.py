@@ -8,7 +8,7 @@ from app.sandbox.tokens import NEWER_FACTOR
 
 _CACHING = "platform docs, prompt-caching#cache-limitations and thinking-troubleshooting#supported-models (2026-09-26)"
 _HAIKU_55 = "platform docs, models/haiku-5-5 overview and what's new (2026-10); minimum from a vendor's comparison"
-_SONNET_55 = "platform docs, models/sonnet-5-5 (2026-09); minimum not found, Sonnet 5's 1,024 assumed"
+_SONNET_55 = "platform docs, models/sonnet-5-5 (2026-09); minimum: prompt-caching page (2026-10-01)"
 _UNKNOWN = "1970-01-01"
 """The API's own stand-in for a release date that is not known."""
 _ON_FABLE_52 = "platform docs, models/fable-5-2/whats-new-fable-5-2; minimum not found, Fable 5.1's 512 assumed"
@@ -133,6 +133,7 @@ _TABLE = (
         id="claude-sonnet-5-5",
         name="Claude Sonnet 5.5",
         created="2026-09-28",
+        minimum=512,
         accepts=frozenset({"adaptive", "between_tools"}),
         off_up_to_high=frozenset({"between_tools"}),
         source=_SONNET_55,
