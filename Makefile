@@ -22,6 +22,12 @@ check: .venv/dev.stamp ## Lint, types and import rules alone
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 
+bench: .venv/bench.stamp ## Measure everything, in short form (about five minutes)
+	@$(BIN)/python -m bench
+
+soak: .venv/bench.stamp ## The long forms: crowds, signals, bots (about half an hour)
+	@$(BIN)/python -m bench --long
+
 screenshot: .venv/dev.stamp ## Make docs/page.png again, with a real browser
 	@HEADSTART_SCREENSHOT=docs/page.png $(BIN)/pytest tests/browser -k screenshot -n 0
 
@@ -44,4 +50,9 @@ clean: ## Remove the environment and every cache
 .venv/dev.stamp: .venv/run.stamp requirements-dev.txt
 	@echo "Installing what the tests need"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.venv/bench.stamp: .venv/run.stamp requirements-bench.txt
+	@echo "Installing what pictures of measurements need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@touch $@

@@ -121,7 +121,9 @@ class Measured:
             "speed": self.speed,
             "seconds": "as on the real API: measured × speed",
             "context": self.context,
-            **asdict(self.plan),
+            "question": self.plan.question,
+            "runs": self.plan.runs,
+            "typing_s": self.plan.typing_s,
             "spent_usd": self.spent_usd,
             "summary": {
                 "cold_ttft_s": self.cold_s,
