@@ -25,6 +25,8 @@ _KEPT_SETS = 64
 _KEPT_CHARACTERS = 32_000_000
 _WORD = re.compile(r"\w+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+# What a question names as code does, `Owner.name`, `name()` or `Name`, is what it is about.
+_CODE = re.compile(r"(?<=\w\.)\w+|\w+(?=\()|(?<!^)\b[A-Z]\w*[a-z]\w*\b(?!\.\w)")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _START = re.compile(r"^\s*(?:async\s+def|def|class|#{1,4}\s)")
 _STOP_WORDS = """
@@ -127,8 +129,9 @@ class _Shelf:
         asked = [word for word in dict.fromkeys(_words(question)) if word not in _STOP and word in known]
         if not asked:
             return []
-        identifiers = [word for word in asked if "_" in word]
-        scores = self._ranking.get_scores(asked + 2 * identifiers)
+        code = {word for name in _CODE.findall(question) for word in _words(name)}
+        meant = [word for word in asked if "_" in word or word in code]
+        scores = self._ranking.get_scores(asked + 2 * meant)
         best = sorted(range(len(self.passages)), key=lambda i: (-float(scores[i]), i))[:limit]
         return [self.passages[i] for i in best if scores[i] > 0]
 
