@@ -22,6 +22,8 @@ from tests.running import Process, free_port, process
 from tests.running import _until as until
 
 STOPS_WITHIN_S = 2
+# With streams to drain it takes 1.4 s on a machine of its own; the tests share theirs.
+BUSY_STOPS_WITHIN_S = 3
 VERSION = {"x-api-key": "any", "anthropic-version": "2023-06-01"}
 PLANTED = "sk-planted-0123456789abcdef"
 
@@ -108,7 +110,7 @@ def test_whatever_it_was_doing_it_ends_at_once_with_all_its_children(tmp_path: P
         user.warm(user.start("asyncio")["session"])
         with user.asking(user.start("asyncio")["session"], "What is a task?") as stream:
             assert next(stream).name == "turn"
-            assert served.stop(how) < STOPS_WITHIN_S
+            assert served.stop(how) < BUSY_STOPS_WITHIN_S
         assert not [pid for pid in started.values() if alive(pid)]
         assert "Traceback" not in served.log
         assert served.process.popen.returncode in (0, 130)
