@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
-
+from app.contexts.gitignore import Gitignore, read_gitignore
 from app.prompt.context import Document
 from app.prompt.text import UnsafeText, check_text
 
@@ -92,11 +91,10 @@ def _walk(folder: Path, skipped: list[Skipped]) -> Iterator[tuple[str, Path]]:
         yield titled(file), file
 
 
-def _files(
-    folder: Path, ignores: list[tuple[Path, GitIgnoreSpec]], skip: Callable[[Path, str], None]
-) -> Iterator[Path]:
+def _files(folder: Path, ignores: list[Gitignore], skip: Callable[[Path, str], None]) -> Iterator[Path]:
     try:
-        ignores = [*ignores, *_rules(folder)]
+        if (rules := read_gitignore(folder)) is not None:
+            ignores = [*ignores, rules]
         entries = sorted(folder.iterdir(), key=lambda path: path.name)
     except OSError as error:
         skip(folder, error.strerror or "unreadable")
@@ -111,28 +109,16 @@ def _files(
             yield entry
 
 
-def _rules_above(root: Path) -> list[tuple[Path, GitIgnoreSpec]]:
+def _rules_above(root: Path) -> list[Gitignore]:
     """The rules of the folders that `root` lies in, from the top of its repository down; none outside of one."""
     above = list(root.parents)
     top = next((number for number, folder in enumerate([root, *above]) if (folder / ".git").exists()), 0)
-    rules = [rule for folder in reversed(above[:top]) for rule in _rules(folder)]
+    ignores = [rules for folder in reversed(above[:top]) if (rules := read_gitignore(folder)) is not None]
     # Who names a folder that is ignored, wants it.
-    return [] if _ignored(root, rules) else rules
+    return [] if _ignored(root, ignores) else ignores
 
 
-def _rules(folder: Path) -> list[tuple[Path, GitIgnoreSpec]]:
-    rules = folder / ".gitignore"
-    if not rules.is_file():
-        return []
-    return [(folder, GitIgnoreSpec.from_lines(rules.read_text("utf-8", "replace").splitlines()))]
-
-
-def _ignored(entry: Path, ignores: list[tuple[Path, GitIgnoreSpec]]) -> bool:
-    """Git's rule: the last `.gitignore` that has something to say decides, the deepest one last."""
-    decided = False
-    for base, spec in ignores:
-        relative = entry.relative_to(base).as_posix() + ("/" if entry.is_dir() else "")
-        result = spec.check_file(relative)
-        if result.include is not None:
-            decided = result.include
-    return decided
+def _ignored(entry: Path, ignores: list[Gitignore]) -> bool:
+    """Git's rule: the deepest `.gitignore` that has something to say decides."""
+    decided = (rules.excludes(entry) for rules in reversed(ignores))
+    return next((excluded for excluded in decided if excluded is not None), False)

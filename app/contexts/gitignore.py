@@ -1,0 +1,72 @@
+"""`.gitignore` files, as git reads them.
+
+A rule is matched against an entry's own path alone, never against those of the folders it lies in: whoever walks a tree
+from the top down, and does not enter what is excluded, gets what git would get.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of a file. `segments` are glob patterns for the parts of a path; `**` stands for any number of parts."""
+
+    excludes: bool
+    folders_only: bool
+    segments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gitignore:
+    """The rules of the `.gitignore` in `folder`."""
+
+    folder: Path
+    rules: tuple[Rule, ...]
+
+    def excludes(self, entry: Path) -> bool | None:
+        """Whether `entry`, somewhere below the folder, is excluded; None when no rule is about it. The last one counts."""
+        names = entry.relative_to(self.folder).parts
+        for rule in reversed(self.rules):
+            if _matches(rule.segments, names) and (not rule.folders_only or entry.is_dir()):
+                return rule.excludes
+        return None
+
+
+def read_gitignore(folder: Path) -> Gitignore | None:
+    """The rules in `folder`; None when there are none. Raises `OSError` when they cannot be read."""
+    file = folder / ".gitignore"
+    if not file.is_file():
+        return None
+    lines = file.read_text("utf-8-sig", "surrogateescape").split("\n")
+    return Gitignore(folder, tuple(rule for line in lines if (rule := _rule(line)) is not None))
+
+
+def _rule(line: str) -> Rule | None:
+    line = re.sub(r"(?<!\\) +$", "", line.removesuffix("\r"))
+    if line.startswith("#"):
+        return None
+    pattern = line.removeprefix("!")
+    path = pattern.removesuffix("/")
+    if not path:
+        return None
+    # Only a pattern with a slash before its end is about one place; any other is about a name, wherever it is.
+    segments = path.removeprefix("/").split("/") if "/" in path else ["**", path]
+    return Rule(pattern == line, path != pattern, tuple(map(_glob, segments)))
+
+
+def _glob(segment: str) -> str:
+    """What fnmatch understands: a class for every escaped character, `!` for `^`."""
+    return re.sub(r"\\(.)|\[\^", lambda match: f"[{match[1]}]" if match[1] else "[!", segment)
+
+
+def _matches(segments: Sequence[str], names: Sequence[str]) -> bool:
+    if not segments:
+        return not names
+    first, rest = segments[0], segments[1:]
+    if first == "**":
+        return any(_matches(rest, names[skipped:]) for skipped in range(len(names) + 1)) if rest else bool(names)
+    return bool(names) and fnmatchcase(names[0], first) and _matches(rest, names[1:])
