@@ -30,6 +30,7 @@ MAX_REQUEST_BYTES = 32_000_000
 VOUCH_S = 2.0
 VOUCHED_MS = 8_000
 RETRY_S = 1.0
+INTERRUPT_AGAIN_S = 0.2
 
 T = TypeVar("T")
 
@@ -95,8 +96,7 @@ class Asking:
         """End every turn that runs here, as interrupted; within `within_s` seconds, or leave it to other processes."""
         running = list(self._producers.values())
         for producer, task in running:
-            if not producer.ending:
-                task.cancel()
+            self._interrupt(producer, task)
         if running:
             await asyncio.wait([task for _, task in running], timeout=within_s)
         await relinquish([*self._tasks, *(task for _, task in self._producers.values())])
@@ -186,8 +186,15 @@ class Asking:
             return False
         if not producer.stopping and not producer.ending:
             producer.stopping = True
-            task.cancel()
+            self._interrupt(producer, task)
         return True
+
+    def _interrupt(self, producer: Producer, task: asyncio.Task[None]) -> None:
+        """Have `producer` turn to its end. Again until it does: redis-py sends commands under `asyncio.wait_for`, which
+        until Python 3.12 loses a cancellation that comes as the command has just been sent."""
+        if not producer.ending and not task.done():
+            task.cancel()
+            asyncio.get_running_loop().call_later(INTERRUPT_AGAIN_S, self._interrupt, producer, task)
 
     async def _vouch(self) -> None:
         while True:
