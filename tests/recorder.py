@@ -73,9 +73,12 @@ class Exchange:
         try:
             await asyncio.wait({released, closed}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            hung_up = closed.done()
             released.cancel()
             closed.cancel()
-        if closed.done() and not closed.cancelled():
+            # Only when it has let go of the reader may the next request be read.
+            await asyncio.wait({released, closed})
+        if hung_up:
             self.hung_up.set()
             return False
         return True
