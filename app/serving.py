@@ -22,6 +22,8 @@ def serve(settings: Settings) -> None:
     )
     for noisy in ("httpx2", "httpcore2", "anthropic", "sse_starlette", "asyncio", "uvicorn"):
         logging.getLogger(noisy).setLevel("WARNING")
+    # Streams that are open when we are told to stop are cut, and taken up elsewhere: that is no error.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "without completing response" not in str(record.msg))
     listening = _listen(settings.host, settings.port)
     with ExitStack() as stack:
         companions: list[Companion] = []
