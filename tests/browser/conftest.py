@@ -54,7 +54,8 @@ def _say(config: pytest.Config, line: str) -> None:
         print(line, file=sys.__stderr__, flush=True)
 
 
-@pytest.fixture(scope="session")
+# Playwright keeps a loop running in this thread: it ends with these tests, before any that bring a loop of their own.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = chromium()
     assert path, "browser tests are required here, and there is no Chromium"
