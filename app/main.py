@@ -47,7 +47,7 @@ from app.web.templates import STATIC
 
 log = logging.getLogger("headstart")
 
-CLOSE_TURNS_WITHIN_S = 1.0
+CLOSE_TURNS_WITHIN_S = 0.5
 SAMPLE_WITHIN_S = 2.0
 RETRY_S = 1.0
 
@@ -60,6 +60,7 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
     stored_contexts, stored_sessions, stored_turns = Contexts(store), Sessions(store), Turns(store)
     prefixes = Prefixes(stored_contexts, stored_sessions)
     ledger = Ledger(LedgerStore(store, upstream.identity), time.time)
+    spending = Spending(store, upstream.identity)
     coordinator = Coordinator(
         warms=Warms(store, upstream.identity),
         prefixes=prefixes,
@@ -68,7 +69,7 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         ledger=ledger,
         upstream=upstream,
         uses=Uses(store),
-        speculation=Speculation(Spending(store, upstream.identity), ledger, _limits(settings)),
+        speculation=Speculation(spending, ledger, _limits(settings)),
         join_timeout_s=settings.join_timeout_s,
     )
     conversations = Conversations(stored_sessions, stored_turns, prefixes, coordinator.lifetime)
@@ -94,6 +95,8 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         default_model=settings.model,
         max_question_chars=settings.max_question_chars,
         check_store=store.check,
+        spent=spending.spent,
+        budget_usd=(settings.warm_usd_per_hour, settings.warm_usd_per_day) if settings.limits == "on" else None,
         version=version("headstart"),
     )
 

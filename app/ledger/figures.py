@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.ledger.counters import ASK, NANOS, STARTS, TIMES, WARM, name
+from app.ledger.counters import ASK, NANOS, OTHER, STARTS, TIMES, WARM, name
 from app.ledger.histogram import Bucket, Histogram
 from app.store.ledger import Counters, Sheet
 
@@ -164,6 +164,12 @@ def histograms(counters: Counters) -> dict[str, dict[str, Histogram]]:
 def distribution(histogram: Histogram) -> Distribution:
     """`histogram` as it is shown."""
     return Distribution(**_quantiles(histogram), sum_ms=histogram.sum_ms, buckets=histogram.buckets())
+
+
+def models_of(sheet: Sheet) -> list[str]:
+    """The models that were called and have a name here."""
+    called = Sums(sheet.counters).by(2, "calls", None, None, None)
+    return [model for model in called if model != OTHER]
 
 
 def less(whole: Sheet, parts: list[Sheet]) -> Sheet:

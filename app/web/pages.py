@@ -5,9 +5,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from app.web.operations import stats_json
+from app.web.dashboard import Span, view
 from app.web.rooms import Asker, InRooms
 from app.web.schemas import context_json
+from app.web.stats import collect
 from app.web.templates import templates
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -22,9 +23,10 @@ async def chat(request: Request, rooms: InRooms, asker: Asker) -> HTMLResponse:
 
 
 @router.get("/dashboard")
-async def dashboard(request: Request, rooms: InRooms) -> HTMLResponse:
-    """What the cache did, and what it cost."""
-    shown = {"upstream": rooms.notice, "version": rooms.version, "stats": await stats_json(rooms)}
+async def dashboard(request: Request, rooms: InRooms, asker: Asker, span: Span | None = None) -> HTMLResponse:
+    """What the cache did, and what it cost; over time means the last `span`."""
+    stats = await collect(rooms, asker)
+    shown = {"upstream": rooms.notice, "version": rooms.version, "stats": stats, "show": view(stats, span)}
     return templates.TemplateResponse(request, "dashboard.html", shown)
 
 

@@ -18,7 +18,8 @@ class Rooms:
     """The rooms, and what the routes must know of the settings.
 
     `notice` says who the upstream is: `kind` ("sandbox", "claude" or "custom"), `label`, `hint`. `check_store` raises
-    when Redis is away.
+    when Redis is away. `spent` tells what speculation has cost in this hour and this day, in USD; `budget_usd` what it may,
+    None when nothing limits it.
     """
 
     library: Library
@@ -30,6 +31,8 @@ class Rooms:
     default_model: str
     max_question_chars: int
     check_store: Callable[[], Awaitable[None]]
+    spent: Callable[[], Awaitable[tuple[float, float]]]
+    budget_usd: tuple[float, float] | None
     version: str
 
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from starlette.templating import Jinja2Templates
 
+from app.web import numbers
+
 _ROOT = Path(__file__).resolve().parents[2]
 
 STATIC = _ROOT / "static"
@@ -11,3 +13,6 @@ STATIC = _ROOT / "static"
 templates = Jinja2Templates(_ROOT / "templates")
 templates.env.trim_blocks = True
 templates.env.lstrip_blocks = True
+for written in (numbers.count, numbers.compact, numbers.money, numbers.seconds, numbers.duration, numbers.share):
+    templates.env.filters[written.__name__] = written
+templates.env.filters["several"] = numbers.several
