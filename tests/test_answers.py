@@ -224,7 +224,7 @@ _garbage = st.fixed_dictionaries(
 
 
 @given(st.lists(_garbage, max_size=6))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_garbage_is_refused_or_harmless(events: list[dict[str, Any]]) -> None:
     answer = Answer()
     for data in events:

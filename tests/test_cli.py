@@ -186,8 +186,8 @@ def test_a_data_folder_may_be_relative_and_oddly_named(run: Callable[..., Finish
     (tmp_path / "a.txt").write_text("Alpha.")
     for name in ("data", "with space, \"quote\" and 'ünï'", "deep/" + "x" * 150):
         assert run("contexts", "add", "x", "a.txt", HEADSTART_DATA_DIR=name).code == 0
-        assert [line.split()[0] for line in run("contexts", "list", HEADSTART_DATA_DIR=name).lines] == ["x"]
         assert (tmp_path / name / "redis.log").exists()
+    assert [line.split()[0] for line in run("contexts", "list", HEADSTART_DATA_DIR=name).lines] == ["x"]
     assert run("contexts", "list").lines == []
 
 
