@@ -174,13 +174,14 @@ class Scene:
         events = client.ask(session, "Are you there?")
         waited = time.perf_counter() - began
         self._upstream.script.clear()
+        stale = self._wakes_to_change(client, session, holder) if strike is signal.SIGSTOP else False
         calls = len(self._upstream.exchanges) - before
-        stale = self._wakes_to_nothing(client, session, holder) if strike is signal.SIGSTOP else False
         ended = events[-1].name
         passed = ended == "verdict" and calls <= 3 and waited <= LEASE_S + SLACK_S and not stale
         print(
             f"{strike.name} {moment.name:<34} plan {events[0].data['plan']:<5} {calls} calls (2 undisturbed)"
-            f"  waited {waited:5.2f} s  {'stale state' if stale else ended}: {_said(passed)}"
+            f"  waited {waited:5.2f} s  {'stale state' if stale else ended}: {_said(passed)}",
+            flush=True,
         )
         return passed
 
@@ -196,19 +197,18 @@ class Scene:
 
         return respond
 
-    def _wakes_to_nothing(self, client: Client, session: str, holder: Process) -> bool:
-        """Continue the holder; whether that changed what is known of the session's prefixes."""
-        warm = client.warm(session, trigger="api", wait=True)
+    def _wakes_to_change(self, client: Client, session: str, holder: Process) -> bool:
+        """Continue the holder; whether that changed what is known of the prefix that it was warming."""
+        path = f"/api/sessions/{session}/fork"
+        fork = client.http.post(path, json={"after_turn": 0}).raise_for_status().json()["session"]
+        known = client.session(fork)["warm"]
         holder.popen.send_signal(signal.SIGCONT)
         with closing(httpx2.Client(base_url=holder.url, timeout=60, cookies=dict(client.http.cookies))) as http:
-            woken = Client(http)
-            # It answers again only after what was left of its warm had its turn, more than once.
-            for _ in range(20):
-                woken.session(session)
-            same = woken.session(session)["warm"] == client.session(session)["warm"]
-            again = woken.warm(session, trigger="api", wait=True)
-        kept = {name: again[name] == warm[name] for name in ("state", "message_id", "started_at")}
-        return not (same and again["state"] == "warm" and all(kept.values()))
+            # It takes part again, and whatever it had under way has time to end.
+            assert Client(http).session(fork)["session"] == fork
+            time.sleep(WARM_S + 1)
+            seen = Client(http).session(fork)["warm"]
+        return not (known["state"] == "warm" and seen == known == client.session(fork)["warm"])
 
 
 def _trigger(url: str, session: str, cookies: dict[str, str]) -> None:
