@@ -107,8 +107,7 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         await asyncio.wait([sample], timeout=SAMPLE_WITHIN_S)
         yield
         sample.cancel()
-        await asking.close(within_s=CLOSE_TURNS_WITHIN_S)
-        await coordinator.close()
+        await asyncio.gather(asking.close(within_s=CLOSE_TURNS_WITHIN_S), coordinator.close())
         await upstream.close()
         await store.close()
 
