@@ -18,6 +18,8 @@ from app.store.warms import Warms, WarmState
 from app.warm.prefixes import ContextGone, Prefixes
 
 SHOWN_CHARS = 60
+# Of a long line, this much before the place where it differs.
+SHOWN_BEFORE = 20
 TTLS: tuple[Ttl, ...] = ("5m", "1h")
 
 Text = TypeVar("Text", str, bytes)
@@ -113,8 +115,16 @@ def _said(blocks: list[tuple[str, str]], number: int, others: list[tuple[str, st
     if number < len(others) and others[number][0] == name:
         same = _common(text, others[number][1])
     line = text.count("\n", 0, same) + 1
-    start = text.rfind("\n", 0, same) + 1
-    return f"{name}, line {line} “{text[start : start + SHOWN_CHARS].splitlines()[0] if text[start:] else ''}”"
+    return f"{name}, line {line} “{_shown(text, same)}”"
+
+
+def _shown(text: str, place: int) -> str:
+    """The line of `text` at `place`, so that what stands there can be seen: also a line's end, a tab, or nothing visible."""
+    start = max(text.rfind("\n", 0, place) + 1, place - SHOWN_BEFORE)
+    newline = text.find("\n", place)
+    end = len(text) if newline < 0 else max(newline, place + 1)
+    shown = text[start : min(end, start + SHOWN_CHARS)]
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown)
 
 
 def _parameters_change(mine: Parameters, other: Parameters) -> Change:
