@@ -43,25 +43,27 @@ def _heading(measured: Measured) -> str:
 
 def _comparison(measured: Measured) -> str:
     typing_s = max(measured.plan.typing_s)
-    cold, typed = measured.of("cold"), measured.of("typed", typing_s)
-    rows: list[tuple[str, ...]] = [("", "no warm", f"warmed, {typing_s:g} s typed", "improvement")]
+    cold, warmed = measured.of("cold"), (measured.of("typed", typing_s), measured.of("yardstick"))
+    rows: list[tuple[str, ...]] = [("", "no warm", f"warmed, {typing_s:g} s typed", "", "warm had ended", "")]
     for name, field in (
         ("first byte", "first_byte_s"),
         ("first thinking", "first_thinking_s"),
         ("first text (TTFT)", "ttft_s"),
         ("whole answer", "total_s"),
     ):
-        slow, fast = _median(cold, field), _median(typed, field)
-        better = "" if slow is None or fast is None else f"{(slow - fast) / slow:.1%}"
-        rows.append((name, _seconds(slow), _seconds(fast), better))
+        slow, fast = _median(cold, field), [_median(kind, field) for kind in warmed]
+        cells = [cell for value in fast for cell in (_seconds(value), _change(slow, value))]
+        rows.append((name, _seconds(slow), *cells))
     for name, field in (
         ("read from the cache", "read"),
         ("written to the cache", "written"),
         ("uncached input", "uncached"),
         ("output", "output"),
     ):
-        rows.append((f"{name}, tokens", *(f"{_median(kind, field) or 0:,.0f}" for kind in (cold, typed)), ""))
-    rows.append(("the question, USD", *(_usd(_median(kind, "cost_usd")) for kind in (cold, typed)), ""))
+        counts = [f"{_median(kind, field) or 0:,.0f}" for kind in (cold, *warmed)]
+        rows.append((f"{name}, tokens", counts[0], counts[1], "", counts[2], ""))
+    costs = [_usd(_median(kind, "cost_usd")) for kind in (cold, *warmed)]
+    rows.append(("the question, USD", costs[0], costs[1], "", costs[2], ""))
     return _table(rows)
 
 
@@ -99,6 +101,10 @@ def _median(samples: Sequence[Sample], field: str) -> float | None:
 
 def _seconds(value: float | None) -> str:
     return "none" if value is None else f"{value:.2f} s"
+
+
+def _change(slow: float | None, fast: float | None) -> str:
+    return "" if slow is None or fast is None else f"{(fast - slow) / slow:+.1%}".replace("-", "−")
 
 
 def _usd(value: float | None) -> str:
