@@ -34,13 +34,15 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Several series over the same periods: `ticks` names these in little room, `names` in full."""
+    """Several series over the same periods: `ticks` names these in little room, `names` in full. `whole` says that there are
+    only whole numbers of what is counted."""
 
     title: str
     ticks: Sequence[str]
     names: Sequence[str]
     series: Sequence[Series]
     unit: Callable[[float | None], str]
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def columns(chart: Chart, width: int) -> Markup:
     most = max((sum(stack) for stack in stacks), default=0)
     if not most:
         return _nothing(chart.title, width)
-    scale = _Scale(most, width, len(stacks))
+    scale = _Scale(most, width, len(stacks), whole=chart.whole)
     parts = [_axes(chart, scale, width)]
     for place, stack in enumerate(stacks):
         x, wide = scale.x(place) - scale.step * 0.38, scale.step * 0.76
@@ -80,7 +82,7 @@ def lines(chart: Chart, width: int) -> Markup:
     known = [value for series in chart.series for value in series.values if value is not None]
     if not any(known):
         return _nothing(chart.title, width)
-    scale = _Scale(max(known), width, len(chart.names))
+    scale = _Scale(max(known), width, len(chart.names), whole=chart.whole)
     parts = [_axes(chart, scale, width)]
     for series in chart.series:
         points = [(place, value) for place, value in enumerate(series.values) if value is not None]
@@ -142,8 +144,8 @@ def rows(title: str, distributions: Sequence[Row], width: int) -> Markup:
 class _Scale:
     """From values and periods to places in the drawing."""
 
-    def __init__(self, most: float, width: int, periods: int) -> None:
-        self.ticks = round_ticks(most)
+    def __init__(self, most: float, width: int, periods: int, *, whole: bool) -> None:
+        self.ticks = round_ticks(most, whole=whole)
         self.step = (width - LEFT - RIGHT) / max(1, periods)
 
     def x(self, place: int) -> float:
@@ -153,11 +155,12 @@ class _Scale:
         return HEIGHT - BOTTOM - value / self.ticks[-1] * (HEIGHT - BOTTOM - TOP)
 
 
-def round_ticks(most: float) -> list[float]:
-    """Round values from 0 to `most` or a little more, in two to five steps."""
+def round_ticks(most: float, *, whole: bool = False) -> list[float]:
+    """Round values from 0 to `most` or a little more, at most five of them above 0."""
     rough = most / 4
     size = 10.0 ** floor(log10(rough))
     step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= rough * 0.999)
+    step = max(1.0, ceil(step)) if whole else step
     return [step * number for number in range(ceil(most / step * 0.999) + 1)]
 
 

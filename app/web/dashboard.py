@@ -117,7 +117,7 @@ def panels(stats: Stats, span: Span) -> list[Panel]:
         ticks, names = [f"{day.day} {day:%b}" for day in days], [day.isoformat() for day in days]
 
     def chart(title: str, unit: Callable[[float | None], str], *series: Series) -> Chart:
-        return Chart(title, ticks, names, series, unit)
+        return Chart(title, ticks, names, series, unit, whole=unit in (count, compact))
 
     return [
         _panel(
