@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.prompt.context import Context
+from app.prompt.context import Context, Ttl
 from app.prompt.prefix import Prefix, Transcript, append_turn
-from app.prompt.render import ask_tail, render_fragments, render_opening, warm_tail
+from app.prompt.render import Diagnostics, ask_tail, render_fragments, render_opening, warm_tail
 from tests.prompt.strategies import Answer, Conversation
 
 
@@ -22,14 +22,19 @@ class Step:
     ask: bytes
 
 
+def lifetime(context: Context) -> Ttl:
+    """What a session over `context` asks for: `auto` is one of the two, chosen elsewhere."""
+    return "5m" if context.parameters.ttl == "auto" else context.parameters.ttl
+
+
 def begin(context: Context, isolation: str | None = None) -> Transcript:
     opening = render_opening(context.parameters, render_fragments(context), isolation)
-    return Transcript(opening, b"", (), context.parameters.ttl)
+    return Transcript(opening, b"", (), lifetime(context))
 
 
-def step(transcript: Transcript, context: Context, question: str) -> Step:
-    prefix = transcript.prefix()
-    ask = ask_tail(question, first=prefix.first, max_tokens=context.parameters.max_tokens)
+def step(transcript: Transcript, context: Context, question: str, diagnostics: Diagnostics | None = None) -> Step:
+    prefix, most = transcript.prefix(), context.parameters.max_tokens
+    ask = ask_tail(question, first=prefix.first, max_tokens=most, diagnostics=diagnostics)
     return Step(transcript, prefix, question, prefix.body(warm_tail(first=prefix.first)), prefix.body(ask))
 
 
@@ -44,9 +49,9 @@ def steps(conversation: Conversation) -> Iterator[Step]:
     """The session before its first question, and after each turn."""
     transcript = begin(conversation.context, conversation.isolation)
     for question, answer in conversation.turns:
-        yield step(transcript, conversation.context, question)
+        yield step(transcript, conversation.context, question, conversation.diagnostics)
         transcript = grow(transcript, question, answer)
-    yield step(transcript, conversation.context, conversation.question)
+    yield step(transcript, conversation.context, conversation.question, conversation.diagnostics)
 
 
 def blocks_of(body: bytes) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from app.models import MODELS
 from app.prompt.context import Context, Document, Effort, Parameters, Thinking
+from app.prompt.render import Diagnostics
 
 Answer = list[dict[str, Any]]
 
@@ -29,7 +30,7 @@ parameters = st.builds(
     st.integers(1, 128_000),
     st.sampled_from([None, *get_args(Thinking)]),
     st.sampled_from([None, *get_args(Effort)]),
-    st.sampled_from(["5m", "1h"]),
+    st.sampled_from(["5m", "1h", "auto"]),
 )
 documents = st.lists(st.builds(Document, visible, _sized), min_size=1, max_size=4).map(tuple)
 contexts = st.builds(Context, documents, parameters, st.none() | visible)
@@ -70,8 +71,10 @@ class Conversation:
     isolation: str | None
     turns: list[tuple[str, Answer]]
     question: str
+    diagnostics: Diagnostics | None
 
 
+diagnostics = st.none() | st.fixed_dictionaries({"previous_message_id": st.none() | visible})
 conversations = st.builds(
-    Conversation, contexts, isolations, st.lists(st.tuples(visible, answers()), max_size=4), visible
+    Conversation, contexts, isolations, st.lists(st.tuples(visible, answers()), max_size=4), visible, diagnostics
 )

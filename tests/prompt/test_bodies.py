@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.prompt.context import Context, Document, Parameters
 from app.prompt.prefix import LOOKBACK, append_turn
 from app.prompt.render import WARMUP_MESSAGE, warm_tail
-from tests.prompt.requests import begin, blocks_of, grow, marks_of, step, steps, unmarked
+from tests.prompt.requests import begin, blocks_of, grow, lifetime, marks_of, step, steps, unmarked
 from tests.prompt.sdk_types import check_request
 from tests.prompt.strategies import Answer, Conversation, answers, contexts, conversations, isolations, visible
 
@@ -94,6 +94,8 @@ def test_the_question_decodes_to_exactly_what_went_in(conversation: Conversation
         expected["thinking"]["display"] = "summarized"
     if parameters.effort is not None:
         expected["output_config"] = {"effort": parameters.effort}
+    if conversation.diagnostics is not None:
+        expected["diagnostics"] = conversation.diagnostics
     assert body == expected
 
 
@@ -105,6 +107,7 @@ def test_a_warm_is_the_question_with_a_placeholder_in_its_place(conversation: Co
         assert (warm.pop("max_tokens"), warm.pop("stream", False)) == (0, False)
         assert ask.pop("stream") is True
         del ask["max_tokens"]
+        ask.pop("diagnostics", None)
         asked = ask["messages"][-1]["content"].pop()
         assert asked == {"type": "text", "text": at.question}
         if not at.prefix.first:
@@ -122,7 +125,7 @@ def test_breakpoints_are_few_and_only_where_they_may_be(conversation: Conversati
             assert 1 <= len(marked) == at.prefix.breakpoints <= 4
             assert not [block for block in marked if block["type"] in THINKING or block.get("text") == ""]
             lifetimes = [block["cache_control"].get("ttl", "5m") for block in marked]
-            assert lifetimes == [conversation.context.parameters.ttl] * len(marked)
+            assert lifetimes == [lifetime(conversation.context)] * len(marked)
             assert all(block["cache_control"]["type"] == "ephemeral" for block in marked)
 
 
