@@ -103,6 +103,10 @@ def budget(upstream: str) -> str:
     return f"hs:budget:{{{upstream}}}"
 
 
+def reservation(upstream: str, id: str) -> str:
+    return f"hs:budget:{{{upstream}}}:{id}"
+
+
 def breaker(upstream: str) -> str:
     return f"hs:breaker:{{{upstream}}}"
 

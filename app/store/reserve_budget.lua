@@ -1,4 +1,5 @@
--- Sets micro-dollars aside in the current hour and day (UTC), if both have room. KEYS: the budget.
+-- Sets micro-dollars aside in the current hour and day (UTC), if both have room. KEYS: the budget, and the
+-- reservation, which is there until it is settled.
 -- ARGV: micros, the hour's limit, the day's. Answers whether, and the hour and day it counts in.
 local now = tonumber(redis.call('TIME')[1])
 local hour, day = math.floor(now / 3600), math.floor(now / 86400)
@@ -10,4 +11,5 @@ if hour_spent + micros > tonumber(ARGV[2]) or day_spent + micros > tonumber(ARGV
 redis.call('HSET', KEYS[1], 'hour', hour, 'hour_spent', string.format('%d', hour_spent + micros),
   'day', day, 'day_spent', string.format('%d', day_spent + micros))
 redis.call('EXPIRE', KEYS[1], 172800)
+redis.call('SET', KEYS[2], micros, 'EX', 172800)
 return {1, hour, day}

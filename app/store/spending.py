@@ -4,11 +4,14 @@ Everything is measured by Redis's clock. Money is kept in whole micro-dollars, s
 """
 
 from dataclasses import dataclass
+from secrets import token_hex
 
 from app.store import keys
 from app.store.connection import Store
 
 MICROS = 1_000_000
+# However long an upstream wants to be left alone, it is tried again after a day.
+LONGEST_REST_MS = 24 * 60 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +25,9 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Money set aside in one hour and one day, until the call says what it cost."""
+    """Money set aside in one hour and one day, until the call says what it cost: once, however often that is tried."""
 
+    id: str
     micros: int
     hour: int
     day: int
@@ -46,14 +50,15 @@ class Spending:
         # Rounded up, so that what is reserved is never less than what was asked for.
         micros = -int(-usd * MICROS // 1)
         limits = [int(per_hour_usd * MICROS), int(per_day_usd * MICROS)]
-        granted, hour, day = await self._store.run("reserve_budget", [keys.budget(self._upstream)], [micros, *limits])
-        return Reservation(micros, int(hour), int(day)) if granted else None
+        id = token_hex(16)
+        granted, hour, day = await self._store.run("reserve_budget", self._reservation(id), [micros, *limits])
+        return Reservation(id, micros, int(hour), int(day)) if granted else None
 
     async def settle(self, reservation: Reservation, usd: float) -> None:
         """The call cost `usd`: what was set aside beyond that can be spent again."""
         difference = round(usd * MICROS) - reservation.micros
         args = [difference, reservation.hour, reservation.day]
-        await self._store.run("settle_budget", [keys.budget(self._upstream)], args)
+        await self._store.run("settle_budget", self._reservation(reservation.id), args)
 
     async def spent(self) -> tuple[float, float]:
         """USD spent or set aside in the current hour and day."""
@@ -67,7 +72,7 @@ class Spending:
 
     async def refused(self, reason: str, pause_ms: int | None) -> None:
         """The upstream refused a call: rest for `pause_ms`, or, if it named no time, longer with each refusal."""
-        pause = -1 if pause_ms is None else pause_ms
+        pause = -1 if pause_ms is None else min(pause_ms, LONGEST_REST_MS)
         await self._store.run("open_breaker", [keys.breaker(self._upstream)], [reason, pause])
 
     async def answered(self) -> None:
@@ -82,3 +87,6 @@ class Spending:
     async def learn(self, context: str, trigger: str, *, used: bool) -> None:
         """A warm by `trigger` was made, and counts as unused; or one that counted so was used after all."""
         await self._store.run("learn_odds", [keys.odds(context)], [trigger, int(used)])
+
+    def _reservation(self, id: str) -> list[str]:
+        return [keys.budget(self._upstream), keys.reservation(self._upstream, id)]
