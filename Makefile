@@ -22,10 +22,10 @@ check: .venv/dev.stamp ## Lint, types and import rules alone
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 
-bench: .venv/bench.stamp ## Measure everything, in short form (about five minutes)
+bench: .venv/bench.stamp ## Measure everything, in short form (about three minutes)
 	@$(BIN)/python -m bench
 
-soak: .venv/bench.stamp ## The long forms: crowds, signals, bots (about half an hour)
+soak: .venv/bench.stamp ## The long forms: crowds, signals, bots (about a quarter of an hour)
 	@$(BIN)/python -m bench --long
 
 screenshot: .venv/dev.stamp ## Make docs/page.png again, with a real browser
