@@ -183,6 +183,23 @@ def test_first_thinking_is_kept_apart_from_first_text(client: Client, upstream: 
     assert thought["p50_ms"] <= text["p50_ms"] * 1.05
 
 
+def test_what_cannot_be_cached_does_not_make_cold_look_fast(client: Client, upstream: Recorder) -> None:
+    async def uncacheable(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        for event in (message_start(counted=usage(read=0, written=0)), *text_events("Text"), *END):
+            await exchange.event(event)
+        await exchange.end_stream()
+
+    client.add_context()
+    upstream.script.append(uncacheable)
+    client.ask(client.start()["session"], "How?")
+    found = stats(client)["totals"]
+    assert found["turns_uncacheable"] == 1
+    assert {start: times["count"] for start, times in found["times"]["first_text"].items()} == {
+        **{"cold": 0, "joined": 0, "warm": 0, "uncacheable": 1}
+    }
+
+
 def test_skips_are_counted_by_reason_and_context(redis: RedisProcess, upstream: Recorder) -> None:
     with serving(redis.url, upstream.url, warm="off") as url, httpx2.Client(base_url=url, timeout=30) as http:
         client = Client(http)

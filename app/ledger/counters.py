@@ -15,7 +15,7 @@ from app.models import is_known
 NANOS = 1_000_000_000
 ASK, WARM = "ask", "warm"
 CATEGORIES = ("read", "written_5m", "written_1h", "uncached", "output")
-STARTS = ("cold", "joined", "warm")
+STARTS = ("cold", "joined", "warm", "uncacheable")
 TIMES = ("first_byte", "first_thinking", "first_text")
 # Anyone can name a model; only those that are known here get counters of their own.
 OTHER = "other"
@@ -88,7 +88,12 @@ def skip_counters(reason: str) -> dict[str, int]:
 
 
 def start_of(verdict: Verdict) -> str:
-    """How an answer started: it waited for a warm under way (`joined`), read from the cache (`warm`), or did neither."""
+    """How an answer started: it waited for a warm under way (`joined`), read from the cache (`warm`), or did neither.
+
+    What the cache cannot hold is apart, lest short prompts make cold look fast.
+    """
+    if verdict.cache is Cache.UNCACHEABLE:
+        return "uncacheable"
     if verdict.waited_ms > 0:
         return "joined"
     return "warm" if verdict.cache in (Cache.HIT, Cache.PARTIAL) else "cold"

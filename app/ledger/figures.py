@@ -40,7 +40,7 @@ class Figures:
     `saved_usd` is what the questions would have cost without a cache, less what they and all warms did cost. A warm is used
     by the first question that reads its prefix, unused while one still may, wasted after that. `times` holds what it took
     to the first byte, the first thinking and the first visible text, for answers that started cold, joined a warm under
-    way, or started warm.
+    way, started warm, or were not cacheable.
     """
 
     ask_calls: int

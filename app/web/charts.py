@@ -92,7 +92,7 @@ def lines(chart: Chart, width: int) -> Markup:
         )
         parts.append(Markup('<path class="{}" d="{}"/>').format(series.mark, path))
         parts += [
-            Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="2.5"/>').format(
+            Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="3"/>').format(
                 series.mark, scale.x(place), scale.y(value)
             )
             for place, value in points

@@ -17,7 +17,7 @@ Span = Literal["hours", "days"]
 # What a chart is drawn for: a column of the page, and a phone.
 WIDE, NARROW = 560, 330
 
-STARTS = {"warm": "Warm", "joined": "Joined a warm", "cold": "Cold"}
+STARTS = {"warm": "Warm", "joined": "Joined a warm", "cold": "Cold", "uncacheable": "Not cacheable"}
 TIMES = {"first_byte": "First byte", "first_thinking": "First thinking", "first_text": "First text"}
 
 MISSES = {
@@ -152,6 +152,7 @@ def starts(stats: Stats) -> Panel:
             first[start].p50_ms,
         )
         for start, name in STARTS.items()
+        if first[start].count or start != "uncacheable"
     ]
     title = "Distribution of the time to the first text"
     table = [
@@ -193,10 +194,11 @@ def _turns(periods: Sequence[Figures]) -> list[Series]:
 
 
 def _medians(periods: Sequence[Figures]) -> list[Series]:
-    return [
+    medians = [
         Series(name, start, [period.times["first_text"][start].p50_ms for period in periods])
         for start, name in STARTS.items()
     ]
+    return [series for series in medians if series.mark != "uncacheable" or any(series.values)]
 
 
 def _spending(stats: Stats, periods: Sequence[Figures], chart: Callable[..., Chart]) -> Panel:
@@ -244,6 +246,6 @@ def _panel(id: str, title: str, note: str, draw: Callable[[Chart, int], Markup],
 def _saved_how(totals: Figures) -> str:
     if totals.saved_usd is None:
         return f"{compact(totals.tokens_read)} tokens read from the cache; no price is known"
-    wasted = "" if not totals.wasted_usd else f", {money(totals.wasted_usd)} of it wasted"
+    wasted = "" if (totals.wasted_usd or 0) < 0.01 else f", {money(totals.wasted_usd)} of it wasted"
     spent = UNKNOWN if totals.warm_cost_usd is None else money(totals.warm_cost_usd)
     return f"after {spent} for warming{wasted}"

@@ -24,14 +24,14 @@ def compact(number: float | None) -> str:
 
 
 def money(usd: float | None) -> str:
-    """Dollars and cents; small amounts keep two digits that say something: $0.0031."""
+    """Dollars and cents; small amounts keep two digits that say something: $0.031."""
     if usd is None:
         return UNKNOWN
     size, sign = abs(usd), "−" if usd < 0 else ""
     if size == 0 or size >= 1:
         return f"{sign}${size:,.2f}"
-    if size < 1e-6:
-        return f"{sign}$0.00"
+    if size < 0.001:
+        return ">−$0.001" if usd < 0 else "<$0.001"
     return f"{sign}${size:.{max(2, 1 - floor(log10(size)))}f}"
 
 

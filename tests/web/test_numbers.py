@@ -14,7 +14,13 @@ from app.web.numbers import compact, count, duration, money, seconds, several, s
         *[(compact, 0, "0"), (compact, 999, "999"), (compact, 5016, "5 k"), (compact, 12_345, "12 k")],
         *[(compact, 1_234_567, "1.2 M"), (compact, 2_500_000_000, "2.5 G"), (compact, 0.5, "0")],
         *[(money, 0, "$0.00"), (money, 0.0031, "$0.0031"), (money, 0.05, "$0.050"), (money, 0.5, "$0.50")],
-        *[(money, 1234.5, "$1,234.50"), (money, -0.25, "−$0.25"), (money, -12, "−$12.00"), (money, 1e-9, "$0.00")],
+        *[
+            (money, 1234.5, "$1,234.50"),
+            (money, -0.25, "−$0.25"),
+            (money, -12, "−$12.00"),
+            (money, 1e-9, "<$0.001"),
+            (money, -1e-4, ">−$0.001"),
+        ],
         *[(seconds, 0, "0 s"), (seconds, 42, "0.04 s"), (seconds, 940, "0.94 s"), (seconds, 8230, "8.2 s")],
         *[
             (seconds, 21_400, "21 s"),
