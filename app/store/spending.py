@@ -81,12 +81,12 @@ class Spending:
 
     async def odds(self, context: str, trigger: str) -> tuple[float, float]:
         """Faded counts of the warms over `context` by `trigger` that a question used, and that none did."""
-        asked, unused = await self._store.do("HMGET", keys.odds(context), f"{trigger}:asked", f"{trigger}:unused")
-        return float(asked or 0), float(unused or 0)
+        asked, unused = await self._store.run("odds", [keys.odds(context)], [trigger, "read"])
+        return float(asked), float(unused)
 
     async def learn(self, context: str, trigger: str, *, used: bool) -> None:
         """A warm by `trigger` was made, and counts as unused; or one that counted so was used after all."""
-        await self._store.run("learn_odds", [keys.odds(context)], [trigger, int(used)])
+        await self._store.run("odds", [keys.odds(context)], [trigger, "used" if used else "made"])
 
     def _reservation(self, id: str) -> list[str]:
         return [keys.budget(self._upstream), keys.reservation(self._upstream, id)]

@@ -38,7 +38,8 @@ from app.warm.speculation import Grant, Speculation
 log = logging.getLogger("headstart.warm")
 
 TTL_MS = {"5m": 5 * 60 * 1000, "1h": 60 * 60 * 1000}
-LEASE_MS = 10_000
+# With the time it takes to notice, nobody waits for a process that is gone longer than ten seconds.
+LEASE_MS = 9_000
 # A warm that would expire before a question can be typed is refreshed by the next trigger.
 MARGIN_MS = 30_000
 # A question gives up on a warm that takes this many times as long as it should, and never before the floor.
