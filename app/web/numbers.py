@@ -31,7 +31,7 @@ def money(usd: float | None) -> str:
     if size == 0 or size >= 1:
         return f"{sign}${size:,.2f}"
     if size < 0.001:
-        return ">−$0.001" if usd < 0 else "<$0.001"
+        return "−$0.00" if usd < 0 else "<$0.001"
     return f"{sign}${size:.{max(2, 1 - floor(log10(size)))}f}"
 
 

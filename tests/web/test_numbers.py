@@ -19,7 +19,7 @@ from app.web.numbers import compact, count, duration, money, seconds, several, s
             (money, -0.25, "−$0.25"),
             (money, -12, "−$12.00"),
             (money, 1e-9, "<$0.001"),
-            (money, -1e-4, ">−$0.001"),
+            (money, -1e-4, "−$0.00"),
         ],
         *[(seconds, 0, "0 s"), (seconds, 42, "0.04 s"), (seconds, 940, "0.94 s"), (seconds, 8230, "8.2 s")],
         *[
