@@ -43,37 +43,48 @@ class Changes:
 
     async def since_warm(self, session: SessionRecord, at_ms: int) -> Change | None:
         """What sets the first prefix of `session` apart from one that was warm at `at_ms`; None when there was none."""
-        about = await self._contexts.about(session.context)
-        if about is None or session.isolation is not None:
+        if session.isolation is not None:
             return None
-        mine, usual = Parameters(**session.parameters), Parameters(**about["parameters"])
-        for ttl in TTLS:
-            other = replace(usual, ttl=ttl)
-            if other != mine and await self._was_warm(session.context, other, ttl, at_ms):
-                return _parameters_change(mine, other)
-        for owner in (session.owner, PUBLIC):
-            previous = await self._contexts.replaced(session.context, owner)
-            if previous is not None and await self._was_warm(previous, mine, session.parameters["ttl"], at_ms):
-                return await self._content_change(previous, session.context, mine)
+        mine = Parameters(**session.parameters)
+        for context, usual in await self._versions(session):
+            for other in dict.fromkeys((mine, *(replace(usual, ttl=ttl) for ttl in TTLS))):
+                digest = await self._digest(context, other)
+                # Under its own digest stands what the question itself has just written.
+                if digest not in (None, session.digests[0]) and await self._was_warm(digest, at_ms):
+                    return await self._change(session.context, mine, context, other)
         return None
 
-    async def _was_warm(self, context: str, parameters: Parameters, ttl: Ttl, at_ms: int) -> bool:
+    async def _versions(self, session: SessionRecord) -> list[tuple[str, Parameters]]:
+        """The session's context and what it replaced, each with the parameters that it is usually asked with."""
+        before = [await self._contexts.replaced(session.context, owner) for owner in (session.owner, PUBLIC)]
+        known = [(context, await self._contexts.about(context)) for context in (session.context, *before) if context]
+        return [(context, Parameters(**about["parameters"])) for context, about in known if about is not None]
+
+    async def _digest(self, context: str, parameters: Parameters) -> str | None:
         try:
             opening = await self._prefixes.opening(context, parameters, None)
         except ContextGone:
-            return False
+            return None
+        ttl: Ttl = "1h" if parameters.ttl == "1h" else "5m"
         prefix = Transcript(opening, b"", (), ttl).prefix()
-        record, _ = await self._warms.get(await asyncio.to_thread(lambda: prefix.digest))
+        return await asyncio.to_thread(lambda: prefix.digest)
+
+    async def _was_warm(self, digest: str, at_ms: int) -> bool:
+        record, _ = await self._warms.get(digest)
         live = record.state in (WarmState.WARM, WarmState.COLD) and record.expires_ms is not None
         return live and (record.expires_ms or 0) > at_ms
 
-    async def _content_change(self, before: str, after: str, parameters: Parameters) -> Change | None:
-        try:
-            old, new = [await self._prefixes.opening(context, parameters, None) for context in (before, after)]
-        except ContextGone:
-            return None
-        detail = await asyncio.to_thread(lambda: first_difference(b"".join(old), b"".join(new)))
-        return Change(Reason.PREFIX_CHANGED, detail)
+    async def _change(self, context: str, mine: Parameters, before: str, other: Parameters) -> Change | None:
+        """What sets `context` with the parameters `mine` apart from the version `before` with those of `other`."""
+        if (mine.model, mine.thinking, mine.effort) == (other.model, other.thinking, other.effort):
+            try:
+                old, new = [await self._prefixes.opening(version, mine, None) for version in (before, context)]
+            except ContextGone:
+                return None
+            if old != new:
+                detail = await asyncio.to_thread(lambda: first_difference(b"".join(old), b"".join(new)))
+                return Change(Reason.PREFIX_CHANGED, detail)
+        return _parameters_change(mine, other)
 
 
 def first_difference(old: bytes, new: bytes) -> str:
