@@ -10,7 +10,9 @@ from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from redis import Redis
 
+from app.processes import EmbeddedRedis
 from tests.browser.chat import Chat
 from tests.browser.serving import Gate, Wire, headstart, sandbox
 
@@ -84,17 +86,27 @@ def shared_gate() -> Iterator[tuple[Gate, str]]:
 
 
 @pytest.fixture(scope="session")
-def gated_url(shared_gate: tuple[Gate, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    data = tmp_path_factory.mktemp("gated")
-    with headstart(data, ANTHROPIC_BASE_URL=shared_gate[1], ANTHROPIC_API_KEY="test", HEADSTART_LIMITS="off") as url:
+def gated_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("gated")
+
+
+@pytest.fixture(scope="session")
+def gated_url(shared_gate: tuple[Gate, str], gated_data: Path) -> Iterator[str]:
+    with headstart(
+        gated_data, ANTHROPIC_BASE_URL=shared_gate[1], ANTHROPIC_API_KEY="test", HEADSTART_LIMITS="off"
+    ) as url:
         yield url
 
 
 @pytest.fixture
-def gate(shared_gate: tuple[Gate, str]) -> Iterator[Gate]:
-    """What the gated server's calls pass through. Open at first, and open again afterwards."""
+def gate(shared_gate: tuple[Gate, str], gated_url: str, gated_data: Path) -> Iterator[Gate]:
+    """What the gated server's calls pass through. Open at first, and open again afterwards, with no refusal remembered."""
+    assert gated_url
     yield shared_gate[0]
     shared_gate[0].open_all()
+    with Redis.from_url(EmbeddedRedis(gated_data / "headstart").url) as redis:
+        for breaker in redis.scan_iter("hs:breaker:*"):
+            redis.delete(breaker)
 
 
 class Complaints:
