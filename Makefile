@@ -29,7 +29,7 @@ soak: .venv/bench.stamp ## The long forms: crowds, signals, bots (about a quarte
 	@$(BIN)/python -m bench --long
 
 screenshot: .venv/dev.stamp ## Make docs/page.png again, with a real browser
-	@HEADSTART_SCREENSHOT=docs/page.png $(BIN)/pytest tests/browser -k screenshot -n 0
+	@HEADSTART_SCREENSHOT=$(CURDIR)/docs/page.png $(BIN)/pytest tests/browser -k picture -n 0
 
 clean: ## Remove the environment and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache headstart.egg-info
