@@ -13,22 +13,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app import shelf
 from app.bench import BenchFailed
-from app.contexts.drafts import Draft, InvalidDraft, check_texts
-from app.contexts.library import ContextTooLarge, ContextView, Library, UnknownContext
-from app.contexts.sources import collect
+from app.contexts.drafts import InvalidDraft
+from app.contexts.library import ContextTooLarge, Library
 from app.processes import CannotStart, EmbeddedRedis
 from app.prompt.context import DEFAULT_MAX_TOKENS
-from app.prompt.lint import lint_context
+from app.refused import Refused
 from app.settings import Settings, variable
 from app.store.connection import Store, StoreUnavailable
-from app.store.contexts import PUBLIC, Contexts
+from app.store.contexts import Contexts
 
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
-
-
-class Refused(Exception):
-    """A command that cannot be carried out; the message says why and what to do."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -128,17 +124,17 @@ def _add_contexts(commands: "Commands[argparse.ArgumentParser]") -> None:
     add.add_argument(
         "--ttl", choices=("5m", "1h", "auto"), default="auto", help="how long the cache is kept; auto chooses by use"
     )
-    add.set_defaults(run=lambda parsed: _with_library(lambda library: _add_context(library, parsed)))
+    add.set_defaults(run=lambda parsed: _with_library(lambda library: shelf.add(library, parsed, _settings().model)))
     listing = actions.add_parser("list", help="list the contexts", description="List the contexts.")
-    listing.set_defaults(run=lambda _: _with_library(_list_contexts))
+    listing.set_defaults(run=lambda _: _with_library(shelf.list_all))
     show = actions.add_parser("show", help="show one context", description="Show one context and its documents.")
     show.add_argument("name", metavar="NAME", help="its name or id")
-    show.set_defaults(run=lambda parsed: _with_library(lambda library: _show_context(library, parsed.name)))
+    show.set_defaults(run=lambda parsed: _with_library(lambda library: shelf.show(library, parsed.name)))
     remove = actions.add_parser(
         "rm", help="remove a context", description="Remove a context. Sessions over it can no longer ask."
     )
     remove.add_argument("name", metavar="NAME", help="its name or id")
-    remove.set_defaults(run=lambda parsed: _with_library(lambda library: _remove_context(library, parsed.name)))
+    remove.set_defaults(run=lambda parsed: _with_library(lambda library: shelf.remove(library, parsed.name)))
 
 
 def _add_bench(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -263,73 +259,6 @@ def _with_library(action: Callable[[Library], Awaitable[None]]) -> None:
     logging.basicConfig(level="WARNING", format="%(message)s")
     with _redis_url(_settings()) as url:
         asyncio.run(act(url))
-
-
-async def _add_context(library: Library, parsed: argparse.Namespace) -> None:
-    if not parsed.name.strip():
-        raise Refused("the name is empty")
-    check_texts({"name": parsed.name, "model": parsed.model, "instructions": parsed.instructions})
-    try:
-        collected = collect(parsed.paths)
-    except OSError as error:
-        raise Refused(f"cannot read {error.filename}: {error.strerror}") from None
-    for skipped in collected.skipped:
-        print(f"left out: {skipped.title} ({skipped.reason})")
-    if not collected.documents:
-        raise Refused("no text file was found there, so there is nothing to ask about")
-    draft = Draft(
-        documents=[(document.title, document.text) for document in collected.documents],
-        model=parsed.model or _settings().model,
-        instructions=parsed.instructions,
-        max_tokens=parsed.max_tokens,
-        thinking=parsed.thinking,
-        effort=parsed.effort,
-        ttl=parsed.ttl,
-    )
-    context = draft.context()
-    view = await library.add(PUBLIC, parsed.name, context)
-    for warning in lint_context(context):
-        print(f"warning: {warning.place} {warning.what}. {warning.why}")
-    print(f"added {_line(view)}")
-
-
-async def _list_contexts(library: Library) -> None:
-    for view in await library.all(PUBLIC):
-        print(_line(view))
-
-
-async def _show_context(library: Library, name: str) -> None:
-    view = await _found(library, name)
-    print(_line(view))
-    parameters = view.parameters
-    print(f"max_tokens {parameters.max_tokens}, thinking {parameters.thinking or 'default'}, ", end="")
-    print(f"effort {parameters.effort or 'default'}, ttl {parameters.ttl}")
-    print(f"instructions: {view.instructions or 'none'}")
-    for warning in view.warnings:
-        print(f"warning: {warning['place']} {warning['what']}")
-    for title, size in view.titles:
-        print(f"{size:>12,}  {title}")
-
-
-async def _remove_context(library: Library, name: str) -> None:
-    view = await _found(library, name)
-    await library.remove(view.name, PUBLIC)
-    print(f"removed {view.name}")
-
-
-async def _found(library: Library, name: str) -> ContextView:
-    try:
-        return await library.get(name, PUBLIC)
-    except UnknownContext:
-        known = ", ".join(view.name for view in await library.all(PUBLIC)) or "none"
-        raise Refused(f"there is no context “{name}”; there are: {known}") from None
-
-
-def _line(view: ContextView) -> str:
-    tokens = f", {view.tokens:,} tokens" if view.tokens is not None else ""
-    return (
-        f"{view.name}  {view.parameters.model}  {len(view.titles)} documents, {view.bytes:,} bytes{tokens}  {view.id}"
-    )
 
 
 def _bench_ttft(parsed: argparse.Namespace) -> None:
