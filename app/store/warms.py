@@ -42,6 +42,11 @@ class WarmRecord:
     duration_ms: int | None = None
 
     @property
+    def live(self) -> bool:
+        """Whether the entry is cached now: also while it is being made to last longer."""
+        return self.state is WarmState.WARM or (self.state is WarmState.WARMING and self.expires_ms is not None)
+
+    @property
     def tokens(self) -> int | None:
         """How many tokens the entry holds, as the call that wrote it counted them."""
         if self.tokens_read is None or self.tokens_written is None:
@@ -139,9 +144,10 @@ def _parse(fields: dict[bytes, bytes], now_ms: int) -> WarmRecord:
     if state is WarmState.WARM and (expires or 0) <= now_ms:
         state, result = WarmState.COLD, result | {"reason": "expired"}
     if state is WarmState.WARMING:
-        result, expires = {}, None
+        if (expires or 0) <= now_ms:
+            result, expires = {}, None
         if int(fields[b"lease_ms"]) <= now_ms:
-            state, result = WarmState.COLD, {"reason": "warm_abandoned"}
+            state, result, expires = WarmState.COLD, {"reason": "warm_abandoned"}, None
     return WarmRecord(
         state=state,
         session=fields[b"session"].decode() or None,

@@ -102,6 +102,8 @@ class Coordinator:
         record, now_ms = await self._warms.get(digest)
         if _wants_call(record, now_ms):
             record = await self._speculate(session, digest, record, trigger, address)
+        elif record.state is WarmState.SKIPPED:
+            await self._ledger.count_skip(session.context, record.reason or "")
         if wait and record.state is WarmState.WARMING:
             return await self._ended(digest, await self._deadline(session, record))
         return record
@@ -124,7 +126,7 @@ class Coordinator:
         claim = await self._warms.claim(digest, session.id, lease_ms=LEASE_MS, margin_ms=0, rest_ms=0)
         if claim.fence is not None or claim.record.state is WarmState.SKIPPED:
             return Plan("cold", digest, before, claim.fence, claim.now_ms)
-        kind: PlanKind = "hit" if claim.record.state is WarmState.WARM else "join"
+        kind: PlanKind = "hit" if claim.record.live else "join"
         return Plan(kind, digest, claim.record, None, claim.now_ms)
 
     async def join(self, session: SessionRecord, plan: Plan) -> Plan:
@@ -206,10 +208,7 @@ class Coordinator:
         """Start the call if it may and should be made; the state after that."""
         decision = await self._speculation.consider(session, trigger, address, await self._prospect(session, record))
         if isinstance(decision, Skip):
-            refusing = decision is Skip.UPSTREAM_REFUSING and record.state is WarmState.FAILED
-            # What is warm, if not for long, is no less warm for not being refreshed; and a failure says more than a rest.
-            keep = record.state is WarmState.WARM or refusing
-            return record if keep else WarmRecord(WarmState.SKIPPED, reason=decision)
+            return await self._skipped(session, digest, record, decision)
         claim = await self._warms.claim(
             digest, session.id, trigger=trigger, lease_ms=LEASE_MS, margin_ms=MARGIN_MS, rest_ms=REST_MS
         )
@@ -218,6 +217,17 @@ class Coordinator:
         else:
             self._spawn(digest, self._write(session, digest, claim, decision, trigger))
         return claim.record
+
+    async def _skipped(self, session: SessionRecord, digest: str, before: WarmRecord, skip: Skip) -> WarmRecord:
+        """A warm was not made, for `skip`: counted, unless another's call has begun meanwhile; the state to show."""
+        record, _ = await self._warms.get(digest)
+        if record != before and record.state in (WarmState.WARMING, WarmState.WARM):
+            return record
+        await self._ledger.count_skip(session.context, skip)
+        refusing = skip is Skip.UPSTREAM_REFUSING and record.state is WarmState.FAILED
+        # What is warm, if not for long, is no less warm for not being refreshed; and a failure says more than a rest.
+        keep = record.state is WarmState.WARM or refusing
+        return record if keep else WarmRecord(WarmState.SKIPPED, reason=skip)
 
     async def _prospect(self, session: SessionRecord, record: WarmRecord) -> Prospect:
         """What a warm of the current prefix would write, after the longest earlier one that should be cached."""

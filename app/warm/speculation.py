@@ -48,13 +48,7 @@ class Speculation:
     async def consider(
         self, session: SessionRecord, trigger: Trigger, address: str, prospect: Prospect
     ) -> Grant | Skip:
-        """Leave to warm `prospect` for `session`, or why not; which is counted."""
-        decision = await self._decide(session, trigger, address, prospect)
-        if isinstance(decision, Skip):
-            await self._ledger.count_skip(session.context, decision)
-        return decision
-
-    async def _decide(self, session: SessionRecord, trigger: Trigger, address: str, prospect: Prospect) -> Grant | Skip:
+        """Leave to warm `prospect` for `session`, or why not."""
         model = find_model(session.parameters["model"])
         ttl: Ttl = session.parameters["ttl"]
         if not self._limits.enabled:
