@@ -3,6 +3,7 @@
 from app.contexts.library import Library, UnknownContext
 from app.ledger.verdict import Reason
 from app.models import find_model
+from app.prompt.context import Parameters
 from app.store import keys
 from app.store.connection import Store
 from app.store.contexts import PUBLIC, Contexts
@@ -96,14 +97,13 @@ async def _explain_context(store: Store, name: str) -> list[str]:
         )
     before = await contexts.replaced(view.id, PUBLIC)
     if before is not None:
-        lines += await _explain_replacement(Prefixes(contexts, Sessions(store)), before, view.id)
+        lines += await _explain_replacement(Prefixes(contexts, Sessions(store)), before, view.id, view.parameters)
     return lines
 
 
-async def _explain_replacement(prefixes: Prefixes, before: str, after: str) -> list[str]:
+async def _explain_replacement(prefixes: Prefixes, before: str, after: str, parameters: Parameters) -> list[str]:
     try:
-        fragments = [await prefixes.fragments(context) for context in (before, after)]
+        old, new = [b"".join(await prefixes.opening(context, parameters, None)) for context in (before, after)]
     except ContextGone:
         return []
-    old, new = (b'{"system":[' + one.system + b'],"messages":[{"content":[' + one.documents for one in fragments)
-    return [f"it replaced another version: {first_difference(old, new)}"]
+    return [f"it replaced another version: {first_difference(old, new)}"] if old != new else []

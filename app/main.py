@@ -34,10 +34,12 @@ from app.turns.journal import Journal
 from app.turns.problems import problem_of
 from app.turns.producer import Services
 from app.upstream.client import Upstream
+from app.warm.changes import Changes
 from app.warm.coordinator import Coordinator
 from app.warm.prefixes import Prefixes
 from app.warm.speculation import Limits, Speculation
 from app.warm.state import warm_json
+from app.warm.writer import Writer
 from app.web import contexts, operations, pages, sessions, turns
 from app.web.guards import BodyLimitMiddleware, HeadersMiddleware
 from app.web.owners import OwnerMiddleware
@@ -61,15 +63,23 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
     prefixes = Prefixes(stored_contexts, stored_sessions)
     ledger = Ledger(LedgerStore(store, upstream.identity), time.time)
     spending = Spending(store, upstream.identity)
-    coordinator = Coordinator(
-        warms=Warms(store, upstream.identity),
+    warms = Warms(store, upstream.identity)
+    speculation = Speculation(spending, ledger, _limits(settings))
+    writer = Writer(
         prefixes=prefixes,
         contexts=stored_contexts,
         capabilities=Capabilities(store, upstream.identity),
         ledger=ledger,
         upstream=upstream,
+        speculation=speculation,
+    )
+    coordinator = Coordinator(
+        warms=warms,
+        writer=writer,
+        changes=Changes(stored_contexts, prefixes, warms),
+        ledger=ledger,
+        speculation=speculation,
         uses=Uses(store),
-        speculation=Speculation(spending, ledger, _limits(settings)),
         join_timeout_s=settings.join_timeout_s,
     )
     conversations = Conversations(stored_sessions, stored_turns, prefixes, coordinator.lifetime)

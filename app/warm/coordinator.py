@@ -13,31 +13,24 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from app.ledger.book import Call, Ledger, was_cached
-from app.ledger.price import cost_usd
+from app.ledger.book import Ledger
 from app.ledger.usage import Usage
 from app.ledger.verdict import Expectation, Reason
 from app.models import find_model
 from app.prompt.context import Parameters, Ttl
-from app.prompt.prefix import Prefix
-from app.prompt.render import warm_tail
 from app.store.connection import StoreUnavailable, persistently, relinquish
-from app.store.contexts import Contexts
 from app.store.sessions import SessionRecord
-from app.store.upstreams import Capabilities
 from app.store.uses import Uses
 from app.store.warms import COLD, Claim, WarmRecord, Warms, WarmState
-from app.upstream.client import Reply, Upstream
 from app.upstream.errors import UpstreamCode, UpstreamError
 from app.warm.changes import Changes
 from app.warm.lifetime import Gaps, choose_ttl
 from app.warm.policy import Prospect, Skip, Trigger, foresee
-from app.warm.prefixes import ContextGone, Prefixes
 from app.warm.speculation import Grant, Speculation
+from app.warm.writer import TTL_MS, Writer, failed, written
 
 log = logging.getLogger("headstart.warm")
 
-TTL_MS = {"5m": 5 * 60 * 1000, "1h": 60 * 60 * 1000}
 # With the time it takes to notice, nobody waits for a process that is gone longer than ten seconds.
 LEASE_MS = 9_000
 # A warm that would expire before a question can be typed is refreshed by the next trigger.
@@ -71,24 +64,19 @@ class Coordinator:
         self,
         *,
         warms: Warms,
-        prefixes: Prefixes,
-        contexts: Contexts,
-        capabilities: Capabilities,
+        writer: Writer,
+        changes: Changes,
         ledger: Ledger,
-        upstream: Upstream,
         speculation: Speculation,
         uses: Uses,
         join_timeout_s: float,
     ) -> None:
         self._warms = warms
-        self._prefixes = prefixes
-        self._contexts = contexts
-        self._capabilities = capabilities
+        self._writer = writer
+        self._changes = changes
         self._ledger = ledger
-        self._upstream = upstream
         self._speculation = speculation
         self._uses = uses
-        self._changes = Changes(contexts, prefixes, warms)
         self._join_timeout_s = join_timeout_s
         self._running: dict[str, asyncio.Task[None]] = {}
 
@@ -168,13 +156,13 @@ class Coordinator:
             if trigger is not None:
                 await self._speculation.learn(session, trigger, used=True)
             return
-        await self._warms.settle(plan.digest, plan.fence, _written(usage, message_id, plan.now_ms + ttl_ms))
-        await self._learn_tokens(session, usage)
+        await self._warms.settle(plan.digest, plan.fence, written(usage, message_id, plan.now_ms + ttl_ms))
+        await self._writer.learn_tokens(session, usage)
 
     async def release(self, plan: Plan, error: UpstreamError | None = None) -> None:
         """A question under `plan` ended before its answer began: others need not wait for it."""
         if plan.fence is not None:
-            await self._warms.settle(plan.digest, plan.fence, _failed(error) if error else COLD)
+            await self._warms.settle(plan.digest, plan.fence, failed(error) if error else COLD)
 
     async def heard(self, error: UpstreamError | None) -> None:
         """A question's call was answered, or failed with `error`: warms rest while the upstream refuses."""
@@ -261,86 +249,18 @@ class Coordinator:
         fence = claim.fence or 0
         try:
             async with self.holding(digest, fence):
-                record = await self._attempt(session, digest, claim.now_ms, trigger)
+                record = await self._writer.write(session, digest, claim.now_ms, trigger)
         except StoreUnavailable:
             log.warning("warm %s of session %s: Redis is away", digest[:12], session.id)
         except Exception:
-            record = replace(_failed(UpstreamError(UpstreamCode.FAILED)), reason="internal_error")
+            record = replace(failed(UpstreamError(UpstreamCode.FAILED)), reason="internal_error")
             log.exception("warm %s of session %s failed", digest[:12], session.id)
         finally:
             await persistently(lambda: self._warms.settle(digest, fence, record))
-            await persistently(lambda: self._speculation.settle(grant, record.cost_usd))
+            if not _may_have_been_billed(record):
+                await persistently(lambda: self._speculation.settle(grant, record.cost_usd))
             if record.state is WarmState.WARM:
                 await persistently(lambda: self._speculation.learn(session, trigger, used=False))
-
-    async def _attempt(self, session: SessionRecord, digest: str, started_ms: int, trigger: Trigger) -> WarmRecord:
-        try:
-            prefix = (await self._prefixes.of(session)).prefix()
-        except ContextGone:
-            return WarmRecord(WarmState.FAILED, reason="context_gone", detail="The context was deleted.")
-        started = time.monotonic()
-        try:
-            reply = await self._send(session, digest, prefix, trigger)
-        except UpstreamError as error:
-            log.warning("warm %s of session %s: %s", digest[:12], session.id, error.detail)
-            return _failed(error)
-        usage = Usage().updated(reply.usage)
-        await self._learn_tokens(session, usage)
-        record = _written(usage, reply.message_id, started_ms + TTL_MS[session.parameters["ttl"]])
-        duration_ms = round((time.monotonic() - started) * 1000)
-        log.info("warm %s of session %s: %s in %d ms", digest[:12], session.id, record.state, duration_ms)
-        return replace(record, cost_usd=cost_usd(session.parameters["model"], usage), duration_ms=duration_ms)
-
-    async def _send(self, session: SessionRecord, digest: str, prefix: Prefix, trigger: Trigger) -> Reply:
-        """The warm call: with `max_tokens` 0, or with 1 where the upstream is known to refuse 0, or turns out to."""
-        if await self._capabilities.refuses_zero_tokens():
-            return await self._call(session, digest, prefix, trigger, max_tokens=1)
-        try:
-            return await self._call(session, digest, prefix, trigger, max_tokens=0)
-        except UpstreamError as error:
-            if error.code is not UpstreamCode.INVALID or "max_tokens" not in error.detail:
-                raise
-        reply = await self._call(session, digest, prefix, trigger, max_tokens=1)
-        await self._capabilities.learn_that_it_refuses_zero_tokens()
-        return reply
-
-    async def _call(
-        self, session: SessionRecord, digest: str, prefix: Prefix, trigger: Trigger, *, max_tokens: int
-    ) -> Reply:
-        started = time.monotonic()
-        outcome, reply, error = "ok", None, None
-        try:
-            reply = await self._upstream.warm(prefix.body(warm_tail(first=prefix.first, max_tokens=max_tokens)))
-            return reply
-        except UpstreamError as raised:
-            outcome, error = raised.code, raised
-            raise
-        except asyncio.CancelledError:
-            outcome = "stopped"
-            raise
-        finally:
-            duration = time.monotonic() - started
-            call = Call(
-                kind="warm",
-                model=session.parameters["model"],
-                digest=digest,
-                context=session.context,
-                session=session.id,
-                trigger=trigger,
-                lives_s=TTL_MS[session.parameters["ttl"]] / 1000,
-                usage=Usage().updated(reply.usage if reply else None),
-                first_byte_s=duration if reply else None,
-                duration_s=duration,
-                outcome=outcome,
-                message_id=reply.message_id if reply else None,
-            )
-            await persistently(lambda: self._ledger.record(call))
-            if outcome != "stopped":
-                await persistently(lambda: self._speculation.heard(error))
-
-    async def _learn_tokens(self, session: SessionRecord, usage: Usage) -> None:
-        if len(session.digests) == 1 and session.isolation is None and was_cached(usage):
-            await self._contexts.learn_tokens(session.context, usage.read + usage.written)
 
     async def _renew(self, digest: str, fence: int) -> None:
         while True:
@@ -360,29 +280,16 @@ class Coordinator:
             await asyncio.sleep(POLL_S)
 
 
+def _may_have_been_billed(record: WarmRecord) -> bool:
+    """Whether a call ended without an answer that says what it cost: then its reservation stands."""
+    silent = (UpstreamCode.UNREACHABLE, UpstreamCode.TIMEOUT, UpstreamCode.GARBLED)
+    return record.reason in (Reason.WARM_ABANDONED, *silent)
+
+
 def _wants_call(record: WarmRecord, now_ms: int) -> bool:
     if record.state is WarmState.WARM:
         return (record.expires_ms or 0) <= now_ms + MARGIN_MS
     return record.state not in (WarmState.WARMING, WarmState.SKIPPED)
-
-
-def _written(usage: Usage, message_id: str | None, expires_ms: int) -> WarmRecord:
-    if not usage.reported:
-        return WarmRecord(WarmState.WARM, reason=Reason.NO_USAGE, expires_ms=expires_ms, message_id=message_id)
-    counted = WarmRecord(
-        WarmState.WARM,
-        expires_ms=expires_ms,
-        tokens_read=usage.read,
-        tokens_written=usage.written,
-        message_id=message_id,
-    )
-    if was_cached(usage):
-        return counted
-    return replace(counted, state=WarmState.SKIPPED, reason=Reason.BELOW_MINIMUM, expires_ms=None)
-
-
-def _failed(error: UpstreamError) -> WarmRecord:
-    return WarmRecord(WarmState.FAILED, reason=error.code, detail=error.detail)
 
 
 def _why_cold(record: WarmRecord, now_ms: int) -> tuple[str, str | None]:

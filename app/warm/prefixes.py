@@ -35,10 +35,9 @@ class Prefixes:
 
     async def opening(self, context: str, parameters: Parameters, isolation: str | None) -> tuple[bytes, ...]:
         """What a session over `context` starts with. Raises `ContextGone`."""
-        return render_opening(parameters, await self.fragments(context), isolation)
+        return render_opening(parameters, await self._fragments(context), isolation)
 
-    async def fragments(self, context: str) -> Fragments:
-        """What `context` contributes to every prefix over it. Raises `ContextGone`."""
+    async def _fragments(self, context: str) -> Fragments:
         if not await self._contexts.exists(context):
             self._kept.pop(context, None)
             raise ContextGone(context)
