@@ -43,7 +43,7 @@ from app.warm.writer import Writer
 from app.web import contexts, operations, pages, sessions, turns
 from app.web.guards import BodyLimitMiddleware, HeadersMiddleware
 from app.web.owners import OwnerMiddleware
-from app.web.problems import PROBLEMS, answer_bug, answer_http, answer_invalid, answer_known, respond
+from app.web.problems import PROBLEMS, RESPONSES, answer_bug, answer_http, answer_invalid, answer_known, respond
 from app.web.rooms import Rooms
 from app.web.templates import STATIC
 
@@ -121,7 +121,9 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         await upstream.close()
         await store.close()
 
-    app = FastAPI(title="Headstart", version=rooms.version, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Headstart", version=rooms.version, lifespan=lifespan, docs_url=None, redoc_url=None, responses=RESPONSES
+    )
     app.state.rooms = rooms
     _add_routes(app)
     _add_problems(app)

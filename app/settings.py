@@ -116,7 +116,7 @@ class Settings(BaseSettings):
         default=2, ge=0, le=10, description="How often the SDK tries again after 429, 529, 5xx or a lost connection."
     )
     max_question_chars: int = Field(
-        default=100_000, gt=0, le=10_000_000, description="The longest question, in characters."
+        default=100_000, gt=0, le=300_000, description="The longest question, in characters."
     )
     journal_ttl_s: int = Field(
         default=86_400, gt=0, description="How long the journal of a finished turn is kept for clients that come back."

@@ -33,10 +33,11 @@ async def add(library: Library, parsed: argparse.Namespace, default_model: str) 
         ttl=parsed.ttl,
     )
     context = draft.context()
+    replaced = parsed.name in [view.name for view in await library.all(PUBLIC)]
     view = await library.add(PUBLIC, parsed.name, context)
     for warning in lint_context(context):
         print(f"warning: {warning.place} {warning.what}. {warning.why}")
-    print(f"added {_line(view)}")
+    print(f"{'replaced' if replaced else 'added'} {_line(view)}")
 
 
 async def list_all(library: Library) -> None:

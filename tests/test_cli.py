@@ -105,7 +105,7 @@ def test_contexts_are_added_listed_shown_replaced_and_removed(run: Callable[...,
         assert [row.split(maxsplit=1)[1] for row in shown[4:]] == ["docs/.gitignore", "docs/a.txt", "docs/sub/ü.md"]
 
     replaced = run("contexts", "add", "handbook", str(docs / "a.txt"), "--model", "claude-opus-5-5")
-    assert replaced.lines[-1].startswith("added handbook  claude-opus-5-5  1 documents")
+    assert replaced.lines[-1].startswith("replaced handbook  claude-opus-5-5  1 documents")
     assert (
         run("contexts", "add", "copy", str(docs / "a.txt"), "--model", "claude-opus-5-5")
         .lines[-1]

@@ -17,6 +17,8 @@ import pytest
 import yaml
 
 from app.processes import redis_server
+from app.upstream.errors import UpstreamCode
+from app.web.codes import CODES
 from tests.client import Client
 from tests.commands import children
 from tests.running import Process, free_port
@@ -240,3 +242,14 @@ def test_ci_runs_the_tests_with_everything_required() -> None:
     text = script.read_text()
     assert "make test" in text and "HEADSTART_TEST_REQUIRE=" in text
     assert "redis-server" in text and "chromium" in text
+
+
+def test_every_problem_code_has_its_place_on_the_page_about_the_api() -> None:
+    sources = [path.read_text() for folder in ("app/web", "app/turns") for path in (ROOT / folder).glob("*.py")]
+    raised = {code for source in sources for code in re.findall(r"Problem\(\s*\d{3},\s*\"(\w+)\"", source)}
+    raised |= {
+        code for source in sources for code in re.findall(r"problem\(\s*\"[^\"]+\",\s*\d{3},\s*\"(\w+)\"", source)
+    }
+    raised |= {"context_not_found", "session_not_found", "turn_not_found", "context_too_large", "session_too_large"}
+    assert len(raised) > 12
+    assert raised | {code.value for code in UpstreamCode} <= set(CODES)

@@ -6,6 +6,7 @@ out and named, so that nobody wonders where it went. A file's text is taken as i
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from app.contexts.gitignore import Gitignore, read_gitignore
@@ -13,6 +14,11 @@ from app.prompt.context import Document
 from app.prompt.text import UnsafeText, check_text
 
 MAX_FILE_BYTES = 32_000_000
+SECRETS = (
+    *(".env", ".env.*", "*.env", ".netrc", ".npmrc", ".pypirc", ".git-credentials", ".htpasswd", ".pgpass"),
+    *("*.pem", "*.key", "*.p12", "*.pfx", "*.keystore", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "credentials"),
+)
+EXAMPLES = (".example", ".sample", ".template", ".dist")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,9 @@ def _files(folder: Path, ignores: list[Gitignore], skip: Callable[[Path, str], N
         skip(folder, error.strerror or "unreadable")
         return
     for entry in entries:
+        if _may_be_secret(entry.name):
+            skip(entry, "may hold secrets; name the file itself to add it")
+            continue
         # Links are not followed: they could lead out of the folder, or in a circle.
         if entry.name == ".git" or entry.is_symlink() or _ignored(entry, ignores):
             continue
@@ -107,6 +116,11 @@ def _files(folder: Path, ignores: list[Gitignore], skip: Callable[[Path, str], N
             yield from _files(entry, ignores, skip)
         else:
             yield entry
+
+
+def _may_be_secret(name: str) -> bool:
+    """Whether a file of this name usually holds what nobody should read: a context is sent away, and shown to others."""
+    return any(fnmatchcase(name.lower(), pattern) for pattern in SECRETS) and not name.lower().endswith(EXAMPLES)
 
 
 def _rules_above(root: Path) -> list[Gitignore]:

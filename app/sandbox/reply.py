@@ -108,14 +108,19 @@ def _pieces(passages: list[Passage], profile: Profile, model: Model, *, cited: b
     if not passages:
         return [_sized(NOTHING, model)]
     texts: list[tuple[str, dict[str, Any] | None]] = [(LEAD, None)]
-    room = profile.answer_tokens - tokens.of_text(LEAD, model.token_factor)
+    room = profile.answer_tokens * model.token_factor - tokens.of_text(LEAD, model.token_factor)
+    left_out: list[str] = []
     for n, passage in enumerate(passages):
         quote = passage.text.rstrip()
         before, after = _frame(passage, quote)
-        room -= tokens.of_text(before + quote + after, model.token_factor)
-        if n and room < 0:
-            break
+        size = tokens.of_text(before + quote + after, model.token_factor)
+        if n and size > room:
+            left_out.append(_place(passage))
+            continue
+        room -= size
         texts += [(before, None), (quote, _citation(passage, quote)), (after, None)]
+    if left_out:
+        texts.append((f"See also {'; '.join(left_out)}.\n", None))
     if not cited:
         return [_sized("".join(text for text, _ in texts), model)]
     merged: list[tuple[str, dict[str, Any] | None]] = []
@@ -133,8 +138,11 @@ def _frame(passage: Passage, quote: str) -> tuple[str, str]:
         fence += "`"
     title = passage.source.title
     language = "python" if title.endswith(".py") else ""
-    place = f"**{title}**, lines {passage.first_line}–{passage.last_line}"
-    return f"{place}\n\n{fence}{language}\n", f"\n{fence}\n\n"
+    return f"{_place(passage)}\n\n{fence}{language}\n", f"\n{fence}\n\n"
+
+
+def _place(passage: Passage) -> str:
+    return f"**{passage.source.title}**, lines {passage.first_line}–{passage.last_line}"
 
 
 def _citation(passage: Passage, quote: str) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """The sandbox for other projects' tests: a pytest fixture and the server behind it. The server runs in a thread of the
 test process, on a loopback socket, with a clock that jumps over waiting and that the test can turn, so nothing sleeps.
-Needs pytest only where the fixture is used. It does not isolate tests by itself: each test gets a key of its own, and
+Needs pytest. It does not isolate tests by itself: each test gets a key of its own, and
 caches are isolated by key."""
 
 import itertools

@@ -99,12 +99,13 @@ def bucket(name: str) -> str:
     return f"hs:bucket:{{{name}}}"
 
 
-def budget(upstream: str) -> str:
-    return f"hs:budget:{{{upstream}}}"
+def budget() -> str:
+    # One for the deployment: money is the same whichever key or address it goes to.
+    return "hs:budget:{all}"
 
 
-def reservation(upstream: str, id: str) -> str:
-    return f"hs:budget:{{{upstream}}}:{id}"
+def reservation(id: str) -> str:
+    return f"hs:budget:{{all}}:{id}"
 
 
 def breaker(upstream: str) -> str:

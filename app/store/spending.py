@@ -62,7 +62,7 @@ class Spending:
 
     async def spent(self) -> tuple[float, float]:
         """USD spent or set aside in the current hour and day."""
-        hour, day = await self._store.run("read_budget", [keys.budget(self._upstream)], [])
+        hour, day = await self._store.run("read_budget", [keys.budget()], [])
         return int(hour) / MICROS, int(day) / MICROS
 
     async def refusal(self) -> str | None:
@@ -89,4 +89,4 @@ class Spending:
         await self._store.run("odds", [keys.odds(context)], [trigger, "used" if used else "made"])
 
     def _reservation(self, id: str) -> list[str]:
-        return [keys.budget(self._upstream), keys.reservation(self._upstream, id)]
+        return [keys.budget(), keys.reservation(id)]

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from app.web.codes import CODES
 from app.web.dashboard import Span, view
 from app.web.rooms import Asker, InRooms
 from app.web.schemas import context_json
@@ -34,5 +35,5 @@ async def dashboard(request: Request, rooms: InRooms, asker: Asker, span: Span |
 async def docs(request: Request, rooms: InRooms) -> HTMLResponse:
     """The API, from its OpenAPI document."""
     schema: dict[str, Any] = request.app.openapi()
-    shown = {"upstream": rooms.notice, "version": rooms.version, "api": schema}
+    shown = {"upstream": rooms.notice, "version": rooms.version, "api": schema, "codes": CODES}
     return templates.TemplateResponse(request, "docs.html", shown)

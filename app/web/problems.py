@@ -20,6 +20,25 @@ from app.web.templates import templates
 
 MEDIA_TYPE = "application/problem+json"
 
+_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "retryable"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("type", "title", "detail", "code")},
+        "status": {"type": "integer"},
+        "retryable": {"type": "boolean"},
+    },
+}
+# For the OpenAPI document: what every route may answer with.
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"description": f"{meaning}, as problem details", "content": {MEDIA_TYPE: {"schema": _SCHEMA}}}
+    for status, meaning in (
+        ("4XX", "What was wrong with the request"),
+        (422, "Which fields are not valid"),
+        ("5XX", "What failed"),
+    )
+}
+
 
 class Problem(Exception):
     """An answer that is a problem. `more` are further members, such as the `errors` of a 422."""

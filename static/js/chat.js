@@ -248,6 +248,7 @@ class Chat {
   }
 
   async stop() {
+    this.composer.input.focus();
     if (!this.#running) return;
     this.composer.stopButton.disabled = true;
     try {

@@ -18,6 +18,7 @@ const SENTENCES = {
   budget_spent: 'What warming may cost for now is spent.',
   upstream_refusing: 'The upstream refuses calls for now.',
   not_worth_it: 'Warming would cost more than it saves here.',
+  internal_error: 'Something went wrong on our side.',
   context_gone: 'The context was deleted.',
   prefix_changed: 'The context had changed.',
   model_changed: 'It was warm for another model.',

@@ -5,13 +5,16 @@ import { sentence } from './reasons.js';
 
 /** @typedef {Record<string, any>} Verdict */
 
+const WORTH_SAYING_MS = 300;
+
 const CACHE = { hit: 'cache hit', partial: 'partial hit', miss: 'cache miss', uncacheable: 'not cacheable' };
 
 /** @param {Verdict} verdict @returns {string[]} the facts after the cache's word */
 export function facts(verdict) {
-  const { cache, read, written, ttft_ms: first, cold_ms: cold, cost_usd: cost } = verdict;
+  const { cache, read, written, waited_ms: waited, ttft_ms: first, cold_ms: cold, cost_usd: cost } = verdict;
   const out = [];
   if (first != null) out.push(`First text ${seconds(first)}`);
+  if (waited >= WORTH_SAYING_MS) out.push(`of which ${seconds(waited)} for the warm-up to end`);
   if (cold != null && first != null && cold > first && (cache === 'hit' || cache === 'partial')) {
     out.push(`would have been about ${seconds(cold)} cold`);
   }

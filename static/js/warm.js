@@ -134,7 +134,7 @@ export class Warmth {
 
   /** @param {string} state */
   #label(state) {
-    if (state === 'cold') return this.#going ? 'Warms as you type' : 'Cold · warms as you type';
+    if (state === 'cold') return this.#going ? 'Warms as you turn to it' : 'Cold · warms as you turn to it';
     if (state === 'warming') return `Warming · ${Math.max(0, Math.floor((serverNow() - this.#since) / 1000))} s`;
     if (state === 'warm') return Number.isFinite(this.#left()) ? `Warm · ${left(this.#left())} left` : 'Warm';
     return `Not warm${why(this.#warm) && ` · ${why(this.#warm)}`}`;

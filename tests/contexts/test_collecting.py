@@ -200,6 +200,16 @@ def test_what_gitignore_files_exclude_is_left_out_unnamed(folder: Path) -> None:
     assert skipped(folder) == {}
 
 
+def test_what_may_hold_secrets_is_left_out_and_named_unless_it_is_named_itself(folder: Path) -> None:
+    for name in (".env", "deploy/.env.production", "server.pem", "id_ed25519", ".env.example", "a.txt"):
+        put(folder, name, "TOKEN=1")
+    assert titles(folder) == ["docs/.env.example", "docs/a.txt"]
+    reason = "may hold secrets; name the file itself to add it"
+    found = ("docs/.env", "docs/deploy/.env.production", "docs/server.pem", "docs/id_ed25519")
+    assert skipped(folder) == dict.fromkeys(found, reason)
+    assert titles(folder / ".env") == [".env"]
+
+
 def test_the_deepest_gitignore_has_the_last_word(folder: Path) -> None:
     put(folder, ".gitignore", "*.log\n!keep.log\nsecret/\n")
     put(folder, "sub/.gitignore", "!*.log\nkeep.log\n")

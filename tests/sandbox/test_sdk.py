@@ -13,7 +13,7 @@ GRASS = document("colours.txt", "The grass is green.\n" * 600, {"type": "ephemer
 
 
 def test_create_and_count_tokens(client: anthropic.Anthropic) -> None:
-    message = client.messages.create(model=MODEL, max_tokens=300, messages=[user(GRASS, "What colour is grass?")])
+    message = client.messages.create(model=MODEL, max_tokens=600, messages=[user(GRASS, "What colour is grass?")])
     assert [block.type for block in message.content] == ["thinking", "text"]
     assert message.stop_reason == "end_turn"
     assert message._request_id is not None

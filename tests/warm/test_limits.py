@@ -163,7 +163,7 @@ async def test_a_warm_that_cost_more_than_was_set_aside_is_counted_in_full(spend
 
 async def test_the_next_hour_has_its_own_budget_and_the_day_goes_on(store: Store, spending: Spending) -> None:
     late = await reserved(spending, 10.0)
-    await store.do("HINCRBY", keys.budget(UPSTREAM), "hour", -1)
+    await store.do("HINCRBY", keys.budget(), "hour", -1)
     assert await spending.spent() == (0.0, 10.0)
     assert await reserve(spending, 10.0, day=19.0) is None
     await reserved(spending, 10.0)
@@ -176,8 +176,8 @@ async def test_the_next_hour_has_its_own_budget_and_the_day_goes_on(store: Store
 
 async def test_the_next_day_has_its_own_budget(store: Store, spending: Spending) -> None:
     await reserved(spending, 10.0)
-    await store.do("HINCRBY", keys.budget(UPSTREAM), "hour", -1)
-    await store.do("HINCRBY", keys.budget(UPSTREAM), "day", -1)
+    await store.do("HINCRBY", keys.budget(), "hour", -1)
+    await store.do("HINCRBY", keys.budget(), "day", -1)
     assert await spending.spent() == (0.0, 0.0)
     assert await reserve(spending, 10.0, day=10.0) is not None
 
@@ -188,11 +188,11 @@ async def test_nothing_may_be_spent_of_nothing(spending: Spending) -> None:
     assert await spending.spent() == (0.0, 0.0)
 
 
-async def test_every_upstream_has_a_budget_and_a_breaker_of_its_own(store: Store, spending: Spending) -> None:
+async def test_all_upstreams_share_the_budget_and_each_has_a_breaker_of_its_own(store: Store, spending: Spending) -> None:
     other = Spending(store, "another")
     await reserved(spending, 10.0)
     await spending.refused("upstream_auth", None)
-    assert await other.spent() == (0.0, 0.0)
+    assert await other.spent() == (10.0, 10.0)
     assert await other.refusal() is None
 
 
