@@ -188,7 +188,9 @@ async def test_nothing_may_be_spent_of_nothing(spending: Spending) -> None:
     assert await spending.spent() == (0.0, 0.0)
 
 
-async def test_all_upstreams_share_the_budget_and_each_has_a_breaker_of_its_own(store: Store, spending: Spending) -> None:
+async def test_all_upstreams_share_the_budget_and_each_has_a_breaker_of_its_own(
+    store: Store, spending: Spending
+) -> None:
     other = Spending(store, "another")
     await reserved(spending, 10.0)
     await spending.refused("upstream_auth", None)
