@@ -26,6 +26,3 @@ export function size(bytes) {
   if (bytes < 1000) return `${bytes} bytes`;
   return bytes < 1e6 ? `${whole.format(Math.round(bytes / 1000))} kB` : `${tenths.format(bytes / 1e6)} MB`;
 }
-
-/** @param {number} n @param {string} noun */
-export const several = (n, noun) => `${whole.format(n)} ${noun}${n === 1 ? '' : 's'}`;
