@@ -25,6 +25,10 @@ class Memory:
             if self.redis.hget(self._warm(digest), field):
                 self.redis.hincrby(self._warm(digest), field, -round(seconds * 1_000))
 
+    def now_ms(self) -> int:
+        seconds, micros = self.redis.time()
+        return int(seconds) * 1_000 + int(micros) // 1_000
+
     def close(self) -> None:
         self.redis.close()
 
