@@ -36,7 +36,9 @@ from app.turns.producer import Services
 from app.upstream.client import Upstream
 from app.warm.changes import Changes
 from app.warm.coordinator import Coordinator
+from app.warm.patience import Patience
 from app.warm.prefixes import Prefixes
+from app.warm.prospects import Prospects
 from app.warm.speculation import Limits, Speculation
 from app.warm.state import warm_json
 from app.warm.writer import Writer
@@ -73,6 +75,7 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         upstream=upstream,
         speculation=speculation,
     )
+    prospects = Prospects(warms)
     coordinator = Coordinator(
         warms=warms,
         writer=writer,
@@ -80,7 +83,8 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         ledger=ledger,
         speculation=speculation,
         uses=Uses(store),
-        join_timeout_s=settings.join_timeout_s,
+        prospects=prospects,
+        patience=Patience(ledger, prospects, settings.join_timeout_s),
     )
     conversations = Conversations(stored_sessions, stored_turns, prefixes, coordinator.lifetime)
     services = Services(

@@ -16,7 +16,7 @@ from app.ledger.book import Call, Ledger
 from app.ledger.usage import Usage
 from app.store.connection import Store
 from app.store.ledger import LedgerStore
-from app.warm import coordinator
+from app.warm import patience
 from tests.client import Client
 from tests.recorder import END, Exchange, Recorder, Respond, answer, held, message_start, refuse, text_events, usage
 from tests.running import RedisProcess, free_port, process, serving
@@ -509,7 +509,7 @@ def test_a_question_gives_up_on_a_warm_at_the_stated_multiple_of_what_it_should_
     memory: Memory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(coordinator, "JOIN_FLOOR_S", 0.0)
+    monkeypatch.setattr(patience, "JOIN_FLOOR_S", 0.0)
     client = serve()
     client.add_context(documents=[{"title": "a", "text": "Alpha beta. " * 1_000}])
     session = client.start()

@@ -7,14 +7,20 @@ keeps per upstream and model.
 from dataclasses import dataclass
 
 FADE = 0.97
+# What a hit takes is where the line meets zero tokens. That is known when there are three points (faded), and its variance
+# (xx / spread, in units of a single call's) says that hits, or all but hits, are among them.
+FEWEST_POINTS = 2.5
+MOST_VARIANCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds to the first byte = `base_s` + uncached tokens × `seconds_per_token`."""
+    """Seconds to the first byte = `base_s` + uncached tokens × `seconds_per_token`. `hit_s` is what a call takes that
+    reads everything from the cache; None while too few were seen to tell."""
 
     base_s: float
     seconds_per_token: float
+    hit_s: float | None = None
 
     def predict(self, uncached_tokens: int) -> float:
         """Seconds until the first byte of a call that has to read `uncached_tokens`."""
@@ -29,4 +35,6 @@ def fit(count: float, x: float, y: float, xx: float, xy: float) -> Pace | None:
     slope = (count * xy - x * y) / spread if spread > 1e-6 * xx * count else y / x
     if slope <= 0:
         return None
-    return Pace(max(0.0, (y - slope * x) / count), slope)
+    base = max(0.0, (y - slope * x) / count)
+    known = count >= FEWEST_POINTS and xx <= MOST_VARIANCE * spread
+    return Pace(base, slope, base if known else None)

@@ -1,8 +1,8 @@
 """Stored warms: for each prefix at one upstream, what is known of its cache entry, and who may write it.
 
 States: cold → warming → warm | skipped | failed, and from any of these to warming again. `warming` is a lease: whoever
-claims it holds a fencing number and renews it; when the lease runs out, the next claim takes over and the former
-holder's number no longer counts. All leases and starts are measured by Redis's own clock, the same for every process.
+claims it holds a fencing number and renews it; when the lease runs out, or a question takes over, the former holder's
+number no longer counts. All leases and starts are measured by Redis's own clock, the same for every process.
 """
 
 import json
@@ -74,12 +74,21 @@ class Warms:
         self._upstream = upstream
 
     async def claim(
-        self, digest: str, session: str, *, trigger: str = "", lease_ms: int, margin_ms: int, rest_ms: int
+        self,
+        digest: str,
+        session: str,
+        *,
+        trigger: str = "",
+        lease_ms: int,
+        margin_ms: int,
+        rest_ms: int,
+        young_ms: int = 0,
     ) -> Claim:
         """Become the one who writes `digest`'s entry, unless someone is at it, or it is warm for `margin_ms` more, or
-        the last attempt failed less than `rest_ms` ago. A question, which writes it too, claims without a `trigger`."""
+        the last attempt failed less than `rest_ms` ago. A question, which writes it too, claims without a `trigger`; it
+        takes over from a warm that began less than `young_ms` ago."""
         granted, now, fields = await self._run(
-            "claim_warm", digest, [session, lease_ms, margin_ms, KEEP_MS, rest_ms, trigger]
+            "claim_warm", digest, [session, lease_ms, margin_ms, KEEP_MS, rest_ms, trigger, young_ms]
         )
         return Claim(int(granted) or None, _parse(_pairs(fields), int(now)), int(now))
 

@@ -2,13 +2,14 @@
 
 Whoever wants a prefix cached claims it in the store. The claim is refused while another process writes it (join it) or
 while it is warm (nothing to do). A question that finds its prefix cold claims it too, because its own request writes the
-cache; others join it until its answer begins. The claim is a lease, renewed while the call runs.
+cache; others join it until its answer begins. The claim is a lease, renewed while the call runs. A question takes it from
+a warm that has only just begun, which then gives up its call.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -25,7 +26,9 @@ from app.store.warms import COLD, Claim, WarmRecord, Warms, WarmState
 from app.upstream.errors import UpstreamCode, UpstreamError
 from app.warm.changes import Changes
 from app.warm.lifetime import Gaps, choose_ttl
-from app.warm.policy import Prospect, Skip, Trigger, foresee
+from app.warm.patience import Patience
+from app.warm.policy import Skip, Trigger
+from app.warm.prospects import Prospects
 from app.warm.speculation import Grant, Speculation
 from app.warm.writer import TTL_MS, Writer, failed, written
 
@@ -35,9 +38,6 @@ log = logging.getLogger("headstart.warm")
 LEASE_MS = 9_000
 # A warm that would expire before a question can be typed is refreshed by the next trigger.
 MARGIN_MS = 30_000
-# A question gives up on a warm that takes this many times as long as it should, and never before the floor.
-JOIN_MULTIPLE = 3.0
-JOIN_FLOOR_S = 3.0
 # After a failure, triggers rest this long; a question never does.
 REST_MS = 2_000
 POLL_S = 0.05
@@ -69,7 +69,8 @@ class Coordinator:
         ledger: Ledger,
         speculation: Speculation,
         uses: Uses,
-        join_timeout_s: float,
+        prospects: Prospects,
+        patience: Patience,
     ) -> None:
         self._warms = warms
         self._writer = writer
@@ -77,7 +78,8 @@ class Coordinator:
         self._ledger = ledger
         self._speculation = speculation
         self._uses = uses
-        self._join_timeout_s = join_timeout_s
+        self._prospects = prospects
+        self._patience = patience
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def warm(self, session: SessionRecord, *, trigger: Trigger, address: str, wait: bool) -> WarmRecord:
@@ -93,7 +95,7 @@ class Coordinator:
         elif record.state is WarmState.SKIPPED:
             await self._ledger.count_skip(session.context, record.reason or "")
         if wait and record.state is WarmState.WARMING:
-            return await self._ended(digest, await self._deadline(session, record))
+            return await self._ended(digest, await self._patience.deadline(session, record))
         return record
 
     async def lifetime(self, context: str, parameters: Parameters) -> Ttl:
@@ -111,15 +113,35 @@ class Coordinator:
         """What a question to `session` can count on now. A plan to go cold holds a claim: settle or release it."""
         digest = session.digests[-1]
         before, _ = await self._warms.get(digest)
-        claim = await self._warms.claim(digest, session.id, lease_ms=LEASE_MS, margin_ms=0, rest_ms=0)
+        claim = await self._claim(session)
         if claim.fence is not None or claim.record.state is WarmState.SKIPPED:
             return Plan("cold", digest, before, claim.fence, claim.now_ms)
-        kind: PlanKind = "hit" if claim.record.live else "join"
-        return Plan(kind, digest, claim.record, None, claim.now_ms)
+        if claim.record.live:
+            return Plan("hit", digest, claim.record, None, claim.now_ms)
+        return await self._take_over(session, claim) or Plan("join", digest, claim.record, None, claim.now_ms)
+
+    async def _claim(self, session: SessionRecord, young_ms: int = 0) -> Claim:
+        """A question's claim."""
+        return await self._warms.claim(
+            session.digests[-1], session.id, lease_ms=LEASE_MS, margin_ms=0, rest_ms=0, young_ms=young_ms
+        )
+
+    async def _take_over(self, session: SessionRecord, busy: Claim) -> Plan | None:
+        """A plan to go cold instead of the warm under way, if that has only begun: the rest of it and a hit would take
+        longer than a call of our own. Its call is given up, here at once, and elsewhere when its lease is to be renewed."""
+        young_ms = await self._patience.young_ms(session, busy.record)
+        if young_ms <= 0:
+            return None
+        claim = await self._claim(session, young_ms)
+        if claim.fence is None:
+            return None
+        if (task := self._running.get(session.digests[-1])) is not None:
+            _give_up(task)
+        return Plan("cold", session.digests[-1], busy.record, claim.fence, claim.now_ms)
 
     async def join(self, session: SessionRecord, plan: Plan) -> Plan:
         """Wait for the warm that `plan` joins, within bounds: a plan to hit, or to go cold and why."""
-        deadline = await self._deadline(session, plan.record)
+        deadline = await self._patience.deadline(session, plan.record)
         while plan.kind == "join":
             ended = await self._ended(plan.digest, deadline)
             if ended.state is WarmState.WARMING:
@@ -142,7 +164,7 @@ class Coordinator:
 
         Looks at whole prefixes, so it is for afterwards.
         """
-        if expected.reason != Reason.NOT_WARMED or len(session.digests) > 1:
+        if expected.reason != Reason.NOT_WARMED or expected.detail is not None or len(session.digests) > 1:
             return expected
         change = await self._changes.since_warm(session, plan.now_ms)
         return expected if change is None else replace(expected, reason=change.reason, detail=change.detail)
@@ -169,12 +191,14 @@ class Coordinator:
         await self._speculation.heard(error)
 
     @asynccontextmanager
-    async def holding(self, digest: str, fence: int | None) -> AsyncIterator[None]:
-        """Keep the lease on `digest` while the block runs."""
+    async def holding(
+        self, digest: str, fence: int | None, lost: Callable[[], None] | None = None
+    ) -> AsyncIterator[None]:
+        """Keep the lease on `digest` while the block runs; `lost` is called if another has it."""
         if fence is None:
             yield
             return
-        renewal = asyncio.create_task(self._renew(digest, fence))
+        renewal = asyncio.create_task(self._renew(digest, fence, lost))
         try:
             yield
         finally:
@@ -194,7 +218,9 @@ class Coordinator:
         self, session: SessionRecord, digest: str, record: WarmRecord, trigger: Trigger, address: str
     ) -> WarmRecord:
         """Start the call if it may and should be made; the state after that."""
-        decision = await self._speculation.consider(session, trigger, address, await self._prospect(session, record))
+        decision = await self._speculation.consider(
+            session, trigger, address, await self._prospects.of(session, record)
+        )
         if isinstance(decision, Skip):
             return await self._skipped(session, digest, record, decision)
         claim = await self._warms.claim(
@@ -217,28 +243,6 @@ class Coordinator:
         keep = record.state is WarmState.WARM or refusing
         return record if keep else WarmRecord(WarmState.SKIPPED, reason=skip)
 
-    async def _prospect(self, session: SessionRecord, record: WarmRecord) -> Prospect:
-        """What a warm of the current prefix would write, after the longest earlier one that should be cached."""
-        earlier = await self._warms.get_all(list(session.digests[:-1]))
-        cached = [
-            (size, known.tokens)
-            for size, (known, _) in zip(session.sizes, earlier, strict=False)
-            if known.state is WarmState.WARM and known.tokens is not None
-        ]
-        base_size, base_tokens = max(cached, default=(0, 0))
-        live = record.state is WarmState.WARM
-        return foresee(session.size, record.tokens, base_size, base_tokens, live=live)
-
-    async def _deadline(self, session: SessionRecord, record: WarmRecord) -> float:
-        """When to stop waiting for a warm: a multiple of what it should take, by what was learned, and never longer than
-        the setting. On `time.monotonic`."""
-        pace = await self._ledger.pace(session.parameters["model"])
-        if pace is None:
-            return time.monotonic() + self._join_timeout_s
-        prospect = await self._prospect(session, record)
-        predicted = JOIN_FLOOR_S + JOIN_MULTIPLE * pace.predict(prospect.tokens)
-        return time.monotonic() + min(self._join_timeout_s, predicted)
-
     def _spawn(self, digest: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=f"warm {digest[:12]}")
         self._running[digest] = task
@@ -248,7 +252,7 @@ class Coordinator:
         record = replace(COLD, reason=Reason.WARM_ABANDONED)
         fence = claim.fence or 0
         try:
-            async with self.holding(digest, fence):
+            async with self.holding(digest, fence, _giving_up_this_task()):
                 record = await self._writer.write(session, digest, claim.now_ms, trigger)
         except StoreUnavailable:
             log.warning("warm %s of session %s: Redis is away", digest[:12], session.id)
@@ -262,11 +266,13 @@ class Coordinator:
             if record.state is WarmState.WARM:
                 await persistently(lambda: self._speculation.learn(session, trigger, used=False))
 
-    async def _renew(self, digest: str, fence: int) -> None:
+    async def _renew(self, digest: str, fence: int, lost: Callable[[], None] | None) -> None:
         while True:
             await asyncio.sleep(LEASE_MS / 3000)
             with suppress(StoreUnavailable):
                 if not await self._warms.renew(digest, fence, lease_ms=LEASE_MS):
+                    if lost is not None:
+                        lost()
                     return
 
     async def _ended(self, digest: str, deadline: float) -> WarmRecord:
@@ -278,6 +284,18 @@ class Coordinator:
             if record.state is not WarmState.WARMING or time.monotonic() >= deadline:
                 return record
             await asyncio.sleep(POLL_S)
+
+
+def _giving_up_this_task() -> Callable[[], None]:
+    task = asyncio.current_task()
+    assert task is not None
+    return lambda: _give_up(task)
+
+
+def _give_up(task: asyncio.Task[None]) -> None:
+    """Have a warm end its call: once, so that it can close its books."""
+    if not task.cancelling():
+        task.cancel()
 
 
 def _may_have_been_billed(record: WarmRecord) -> bool:
@@ -295,6 +313,9 @@ def _wants_call(record: WarmRecord, now_ms: int) -> bool:
 def _why_cold(record: WarmRecord, now_ms: int) -> tuple[str, str | None]:
     if record.state is WarmState.FAILED:
         return Reason.WARM_FAILED, record.detail
+    if record.state is WarmState.WARMING and record.started_ms is not None:
+        age_s = (now_ms - record.started_ms) / 1000
+        return Reason.NOT_WARMED, f"its warm began only {age_s:.1f} s before the question, which did not wait for it"
     if record.reason == Reason.EXPIRED and record.expires_ms is not None:
         return Reason.EXPIRED, f"expired {(now_ms - record.expires_ms) / 1000:.1f} s before the question"
     return record.reason or Reason.NOT_WARMED, None

@@ -62,6 +62,25 @@ def test_one_size_alone_gives_a_line_through_nothing() -> None:
     assert (pace.base_s, pace.seconds_per_token) == pytest.approx((0.0, 0.0002))
 
 
+COLD, HIT = (200_000.0, 27.0), (37.0, 2.4)
+
+
+@pytest.mark.parametrize("points", [[COLD, HIT, COLD], [HIT, HIT, COLD], [HIT, *[COLD] * 20]])
+def test_what_a_hit_takes_is_known_once_hits_were_seen(points: Points) -> None:
+    pace = fit(*learn(points))
+    assert pace is not None
+    assert pace.hit_s == pytest.approx(HIT[1], abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "points", [[COLD, HIT], [COLD] * 9, [COLD, (190_000, 26.0), (210_000, 29.0)], [HIT] + [COLD] * 30]
+)
+def test_what_a_hit_takes_is_not_known_from_few_calls_or_cold_ones_or_long_ago(points: Points) -> None:
+    pace = fit(*learn(points))
+    assert pace is not None
+    assert pace.hit_s is None
+
+
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.floats(0, 10**4)), max_size=40), st.sampled_from([0.5, FADE, 1.0]))
 @settings(max_examples=300)
 def test_no_history_makes_it_divide_by_zero_or_predict_nonsense(points: Points, fade: float) -> None:
