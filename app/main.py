@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 
+from app.access.cookies import MAX_AGE_S, OwnerCookies
 from app.contexts.library import Library
 from app.ledger.book import Ledger
 from app.ledger.prices import load_prices
@@ -21,6 +22,7 @@ from app.models import set_local_models
 from app.settings import Settings
 from app.store.connection import Store, StoreUnavailable
 from app.store.contexts import Contexts
+from app.store.cookies import Cookies
 from app.store.ledger import LedgerStore
 from app.store.sessions import Sessions
 from app.store.spending import Spending
@@ -43,8 +45,10 @@ from app.warm.speculation import Limits, Speculation
 from app.warm.state import warm_json
 from app.warm.writer import Writer
 from app.web import contexts, operations, pages, sessions, turns
+from app.web.forwarded import ForwardedMiddleware
 from app.web.guards import BodyLimitMiddleware, HeadersMiddleware
-from app.web.owners import OwnerMiddleware
+from app.web.origins import CrossSiteMiddleware
+from app.web.owners import CookieMiddleware, Visitors
 from app.web.problems import PROBLEMS, RESPONSES, answer_bug, answer_http, answer_invalid, answer_known, respond
 from app.web.rooms import Rooms
 from app.web.templates import STATIC
@@ -112,6 +116,7 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         spent=spending.spent,
         budget_usd=(settings.warm_usd_per_hour, settings.warm_usd_per_day) if settings.limits == "on" else None,
         version=version("headstart"),
+        visitors=Visitors(OwnerCookies(Cookies(store, MAX_AGE_S))),
     )
 
     @asynccontextmanager
@@ -129,7 +134,7 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         title="Headstart", version=rooms.version, lifespan=lifespan, docs_url=None, redoc_url=None, responses=RESPONSES
     )
     app.state.rooms = rooms
-    _add_routes(app)
+    _add_routes(app, settings)
     _add_problems(app)
     return app
 
@@ -163,13 +168,15 @@ def _first_event(event: FirstEvent) -> dict[str, object]:
     }
 
 
-def _add_routes(app: FastAPI) -> None:
+def _add_routes(app: FastAPI, settings: Settings) -> None:
     for room in (contexts, sessions, turns, operations, pages):
         app.include_router(room.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimitMiddleware)
-    app.add_middleware(OwnerMiddleware)
+    app.add_middleware(CookieMiddleware)
+    app.add_middleware(CrossSiteMiddleware)
+    app.add_middleware(ForwardedMiddleware, trusted=settings.trusted_networks)
     app.add_middleware(GZipMiddleware, minimum_size=500)
     app.add_middleware(HeadersMiddleware)
 

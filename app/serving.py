@@ -60,6 +60,8 @@ def _run(settings: Settings, listening: socket.socket, redis_url: str, base_url:
         lifespan="on",
         timeout_graceful_shutdown=DRAIN_S,
         server_header=False,
+        # `app.web.forwarded` decides whose word counts.
+        proxy_headers=False,
     )
     log.info(". ".join(said for name, said in settings.notice.items() if said and name != "kind"))
     log.info("Redis: %s", "configured" if settings.redis_url else f"embedded, data in {settings.data_dir}")

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -42,6 +43,18 @@ def _http_url(value: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("not the URL of a server: http://… or https://…")
     return value
+
+
+def _networks(value: str) -> str:
+    _parsed_networks(value)
+    return value
+
+
+def _parsed_networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(one.strip()) for one in value.split(",") if one.strip())
+    except ValueError as error:
+        raise ValueError(f"not a list of addresses or networks such as 10.0.0.0/8, ::1 ({error})") from None
 
 
 def _price_list(value: Path) -> Path:
@@ -121,9 +134,18 @@ class Settings(BaseSettings):
     journal_ttl_s: int = Field(
         default=86_400, gt=0, description="How long the journal of a finished turn is kept for clients that come back."
     )
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
+        default="127.0.0.1, ::1",
+        description="Addresses and networks of reverse proxies whose X-Forwarded-… headers are believed.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="How much to log: debug, info, warning or error."
     )
+
+    @property
+    def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The reverse proxies that are believed."""
+        return _parsed_networks(self.trusted_proxies)
 
     @property
     def uses_sandbox(self) -> bool:

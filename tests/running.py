@@ -88,7 +88,15 @@ def serving(redis_url: str, base_url: str, **settings: Any) -> Iterator[str]:
     configured = Settings(**given)
     app = create_app(configured, redis_url=redis_url, base_url=base_url, api_key="sk-test-key")
     listening = socket.create_server(("127.0.0.1", 0), backlog=512)
-    config = uvicorn.Config(app, log_config=None, lifespan="on", loop="uvloop", ws="none", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        lifespan="on",
+        loop="uvloop",
+        ws="none",
+        timeout_graceful_shutdown=1,
+        proxy_headers=False,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: server.run(sockets=[listening]))
     thread.start()

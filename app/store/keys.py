@@ -71,6 +71,14 @@ def journal(session: str, turn: str) -> str:
     return f"hs:{{{session}}}:journal:{turn}"
 
 
+def cookie(hash: str) -> str:
+    return f"hs:cookie:{{{hash}}}"
+
+
+def cookie_offered(hash: str) -> str:
+    return f"hs:cookie:{{{hash}}}:offered"
+
+
 def context(context: str) -> str:
     return f"hs:{{{context}}}:context"
 

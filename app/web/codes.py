@@ -5,6 +5,7 @@ CODES = {
     "body_too_large": "The request has more bytes than are taken here.",
     "not_found": "There is nothing at this address.",
     "method_not_allowed": "This address does not take that method.",
+    "cross_site": "A page of another site may not change anything here.",
     "http_error": "The request could not be served as it was sent.",
     "context_not_found": "There is no such context, or it belongs to somebody else.",
     "context_too_large": "The context fits no request, or not its model; the detail says both numbers.",

@@ -1,53 +1,64 @@
-"""Anonymous owners: the first answer sets a cookie, and what is made with it belongs to whoever holds it.
+"""Who asks: an anonymous owner, known by a cookie that the first answer sets.
 
-The cookie is 256 random bits; what is stored is its hash, so that reading Redis gives nobody another's sessions.
+The owner is looked up where a route needs one. Cookies are HttpOnly, so that no script reads them; SameSite=Lax, so that
+other sites' pages cannot use them; and over TLS Secure and named `__Host-…`, so that nothing but this host sets them.
 """
 
-import hashlib
-import secrets
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
+from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.access.cookies import MAX_AGE_S, OwnerCookies
+
 COOKIE = "headstart_owner"
-MAX_AGE_S = 400 * 24 * 60 * 60
-_TOKEN_CHARS = 43
-# Nothing here belongs to anyone, and probes should not collect cookies.
-_OWNERLESS = ("/static/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")
+_TO_SET = "headstart.cookie"
 
 
-class OwnerMiddleware:
-    """Puts the owner's id into the scope, and the cookie into the answer to whoever had none."""
+@dataclass(frozen=True, slots=True)
+class Visitors:
+    """How owners are recognised."""
+
+    cookies: OwnerCookies
+
+    async def owner(self, request: Request) -> str:
+        """The owner who sent `request`. A cookie that is to be set is left in the scope for `CookieMiddleware`."""
+        visit = await self.cookies.visit(_value(request.scope))
+        if visit.value is not None:
+            request.scope[_TO_SET] = visit.value
+        return visit.owner
+
+
+class CookieMiddleware:
+    """Sets the owner's cookie with the answer, where the route has left one to set."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(_OWNERLESS):
-            await self._app(scope, receive, send)
-            return
-        token = _token(Headers(scope=scope))
-        known = token is not None
-        token = token or secrets.token_urlsafe(32)
-        scope["headstart.owner"] = hashlib.sha256(token.encode()).hexdigest()[:40]
-
         async def send_with_cookie(message: Message) -> None:
-            if message["type"] == "http.response.start" and not known:
-                secure = "; Secure" if scope["scheme"] == "https" else ""
-                MutableHeaders(scope=message).append(
-                    "set-cookie", f"{COOKIE}={token}; HttpOnly; Max-Age={MAX_AGE_S}; Path=/; SameSite=Lax{secure}"
-                )
+            if message["type"] == "http.response.start" and _TO_SET in scope:
+                cookie = f"{_name(scope)}={scope[_TO_SET]}; {_attributes(scope)}"
+                MutableHeaders(scope=message).append("set-cookie", cookie)
             await send(message)
 
-        await self._app(scope, receive, send_with_cookie)
+        await self._app(scope, receive, send_with_cookie if scope["type"] == "http" else send)
 
 
-def _token(headers: Headers) -> str | None:
+def _name(scope: Scope) -> str:
+    return f"__Host-{COOKIE}" if scope["scheme"] == "https" else COOKIE
+
+
+def _attributes(scope: Scope) -> str:
+    attributes = f"HttpOnly; Max-Age={MAX_AGE_S}; Path=/; SameSite=Lax"
+    return f"{attributes}; Secure" if scope["scheme"] == "https" else attributes
+
+
+def _value(scope: Scope) -> str | None:
     try:
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        cookie = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(_name(scope))
     except CookieError:
         return None
-    if cookie is None or len(cookie.value) != _TOKEN_CHARS:
-        return None
-    return cookie.value
+    return cookie.value if cookie is not None else None

@@ -11,6 +11,7 @@ from app.ledger.book import Ledger
 from app.turns.asking import Asking
 from app.turns.conversations import Conversations
 from app.warm.coordinator import Coordinator
+from app.web.owners import Visitors
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Rooms:
     spent: Callable[[], Awaitable[tuple[float, float]]]
     budget_usd: tuple[float, float] | None
     version: str
+    visitors: Visitors
 
 
 def rooms(request: Request) -> Rooms:
@@ -42,11 +44,12 @@ def rooms(request: Request) -> Rooms:
     return found
 
 
-def owner(request: Request) -> str:
-    """Who asks: set by `OwnerMiddleware` for every route that belongs to someone."""
-    found: Any = request.scope["headstart.owner"]
-    return str(found)
-
-
 InRooms = Annotated[Rooms, Depends(rooms)]
+
+
+async def owner(request: Request, rooms: InRooms) -> str:
+    """Who asks, for every route that belongs to someone."""
+    return await rooms.visitors.owner(request)
+
+
 Asker = Annotated[str, Depends(owner)]

@@ -1,0 +1,1 @@
+"""Cookies, keys and limits, over a real Redis."""
