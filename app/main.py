@@ -18,6 +18,7 @@ from app.access.cookies import MAX_AGE_S, OwnerCookies
 from app.contexts.library import Library
 from app.ledger.book import Ledger
 from app.ledger.prices import load_prices
+from app.ledger.vouching import Vouching
 from app.models import set_local_models
 from app.settings import Settings
 from app.store.connection import Store, StoreUnavailable
@@ -119,14 +120,18 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         visitors=Visitors(OwnerCookies(Cookies(store, MAX_AGE_S))),
     )
 
+    vouching = Vouching(ledger)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         asking.start()
+        vouching.start()
         sample = asyncio.create_task(_add_sample(rooms))
         await asyncio.wait([sample], timeout=SAMPLE_WITHIN_S)
         yield
         sample.cancel()
         await asyncio.gather(asking.close(within_s=CLOSE_TURNS_WITHIN_S), coordinator.close())
+        await vouching.close()
         await upstream.close()
         await store.close()
 

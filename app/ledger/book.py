@@ -2,12 +2,17 @@
 
 Entries are kept for the last hundred thousand calls; what they add up to is kept for all time, and for each hour, day and
 context, whatever becomes of the entries. A call or verdict is entered in one round trip, and once, however often that is
-tried. What the ledger does not know: calls of a process that was killed before they ended, and the SDK's own retries,
-which used nothing.
+tried. Before a call is made it is opened, and its process vouches for it; one that nobody vouches for any more is entered
+as abandoned, by whichever process notices, with its usage unknown. Should its process have been asleep or cut off only, what
+that enters takes its place. What the ledger does not know: the SDK's own retries, which used nothing, and calls that were
+opened while Redis was away and whose process was killed before it came back.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from secrets import token_hex
 from typing import Any
 
@@ -25,6 +30,7 @@ from app.ledger.pace import FADE, Pace, fit
 from app.ledger.price import cost_usd
 from app.ledger.usage import Usage
 from app.ledger.verdict import classify
+from app.store.connection import StoreUnavailable, persistently
 from app.store.ledger import LedgerStore, Point, Posting, Sheet, Unused, day_of, hour_of
 
 HOURS = 24
@@ -32,23 +38,32 @@ DAYS = 30
 HOUR_S = 60 * 60
 DAY_S = 24 * HOUR_S
 
+ABANDONED = "abandoned"
+# A process says this often that its calls are under way, and is believed for as long.
+VOUCH_S = 2.0
+VOUCHED_MS = 8_000
+# A Redis that does not answer keeps no call waiting for longer.
+OPEN_WITHIN_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call to the upstream. `kind` is "warm" or "ask"; `outcome` "ok", "stopped" or an error's code.
+    """One call to the upstream. `kind` is "warm" or "ask"; `outcome` "ok", "stopped", an error's code, or "abandoned", which
+    is what every call is until more is known.
 
-    `first_byte_s` is None when no answer began; `usage` is what was reported until the call ended. `lives_s` is how long
-    what a warm wrote or read lives from the start of its request. `id` makes the call one: a call is entered once.
+    `first_byte_s` is None when no answer began, `duration_s` while nobody saw its end; `usage` is what was reported until
+    then. `lives_s` is how long what a warm wrote or read lives from the start of its request. `id` makes the call one: a
+    call is entered once.
     """
 
     kind: str
     model: str
     digest: str
     session: str
-    usage: Usage
-    first_byte_s: float | None
-    duration_s: float
-    outcome: str
+    usage: Usage = field(default_factory=Usage)
+    first_byte_s: float | None = None
+    duration_s: float | None = None
+    outcome: str = ABANDONED
     message_id: str | None = None
     turn: str | None = None
     trigger: str | None = None
@@ -74,11 +89,39 @@ class Ledger:
     def __init__(self, store: LedgerStore, clock: Callable[[], float]) -> None:
         self._store = store
         self._clock = clock
+        self._open: set[str] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+
+    async def open(self, call: Call) -> None:
+        """`call` is about to be made, and will be entered: by `record`, or, if that never comes, as it is now.
+
+        Never fails: without Redis a call is made all the same, and known once it is entered.
+        """
+        self._open.add(call.id)
+        opening = self._in_background(self._store.open(call.id, json.dumps(asdict(call)), VOUCHED_MS))
+        try:
+            await asyncio.wait([opening], timeout=OPEN_WITHIN_S)
+        except asyncio.CancelledError:
+            self._open.discard(call.id)
+            self._in_background(self._withdraw(call.id, opening))
+            raise
+
+    async def vouch(self) -> None:
+        """Say that what is open here is still ours."""
+        if self._open:
+            await self._store.vouch(list(self._open), VOUCHED_MS)
+
+    async def record_abandoned(self) -> None:
+        """Enter the calls that nobody vouches for any more."""
+        for known in await self._store.adopt(VOUCHED_MS):
+            fields = json.loads(known)
+            if fields["id"] not in self._open:
+                await self.record(Call(**(fields | {"usage": Usage(**fields["usage"])})))
 
     async def record(self, call: Call) -> None:
         """Enter `call`, which has just ended."""
         now = self._clock()
-        started = now - call.duration_s
+        started = now - (call.duration_s or 0.0)
         answered = call.first_byte_s is not None
         await self._store.enter(
             Posting(
@@ -91,8 +134,10 @@ class Ledger:
                 unused=_unused(call, started) if call.kind == WARM and answered and was_cached(call.usage) else None,
                 used_since_s=started if call.kind == ASK and answered and call.usage.read else None,
                 point=_point(call),
+                abandoned=call.outcome == ABANDONED,
             )
         )
+        self._open.discard(call.id)
 
     async def record_verdict(self, answered: Answered) -> None:
         """Count a turn's verdict."""
@@ -120,6 +165,21 @@ class Ledger:
         named = dict(zip([*hours, *days, *contexts], found, strict=True))
         by_hour, by_day, by_context = ({name: named[name] for name in names} for names in (hours, days, contexts))
         return Sheets(now, total, by_hour, by_day, by_context)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        async def without_redis() -> None:
+            with suppress(StoreUnavailable):
+                await work
+
+        task = asyncio.create_task(without_redis())
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        return task
+
+    async def _withdraw(self, call: str, opening: asyncio.Task[None]) -> None:
+        """It was not made after all."""
+        await asyncio.wait([opening])
+        await persistently(lambda: self._store.withdraw(call))
 
 
 def was_cached(usage: Usage) -> bool:

@@ -88,8 +88,10 @@ class Sums:
     def __init__(self, counters: Counters) -> None:
         self._parts: dict[str, list[tuple[list[str], int]]] = {}
         for counter, value in counters.items():
-            word, *parts = counter.split("|")
-            self._parts.setdefault(word, []).append((parts, value))
+            # What was counted and taken back is as if it had never been.
+            if value:
+                word, *parts = counter.split("|")
+                self._parts.setdefault(word, []).append((parts, value))
 
     def of(self, word: str, *pattern: str | None) -> int:
         """The sum of the counters named `word` that match."""

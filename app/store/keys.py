@@ -19,6 +19,8 @@ SAMPLE = "hs:sample"
 LEDGER = "hs:{ledger}:entries"
 LEDGER_UNUSED = "hs:{ledger}:unused"
 LEDGER_ENDS = "hs:{ledger}:ends"
+LEDGER_OPEN = "hs:{ledger}:open"
+LEDGER_VOUCHED = "hs:{ledger}:vouched"
 
 
 def new_session_id() -> str:

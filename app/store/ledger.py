@@ -1,4 +1,5 @@
-"""The stored ledger: a capped stream of entries, sheets of counters that outlive them, and the sums of each model's pace.
+"""The stored ledger: open calls, a capped stream of entries, sheets of counters that outlive them, and the sums of each
+model's pace.
 
 A sheet is a hash of whole numbers, so sums are exact in any order: one for all time, one for each hour, day and context.
 Everything that is entered goes through `enter_ledger.lua`, in one round trip. Days and hours are UTC.
@@ -46,7 +47,8 @@ class Point:
 class Posting:
     """What is entered in one step, at `at` seconds since the epoch, under `context`. What has an `id` counts once.
 
-    `used_since_s` says that a question which began then read `prefix`: its unused warms were worth their money.
+    `abandoned` says that its process is gone: should it come back after all, what it enters under this `id` takes the place
+    of this. `used_since_s` says that a question which began then read `prefix`: its unused warms were worth their money.
     """
 
     at: float
@@ -58,6 +60,7 @@ class Posting:
     unused: Unused | None = None
     used_since_s: float | None = None
     point: Point | None = None
+    abandoned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,23 @@ class LedgerStore:
     def __init__(self, store: Store, upstream: str) -> None:
         self._store = store
         self._upstream = upstream
+
+    async def open(self, call: str, known: str, vouched_ms: int) -> None:
+        """The call with the id `call` is about to be made: what is `known` of it, and for how long it is vouched for."""
+        await self._store.run("open_call", [keys.LEDGER_OPEN, keys.LEDGER_VOUCHED], [call, known, vouched_ms])
+
+    async def withdraw(self, call: str) -> None:
+        """An open call was not made after all."""
+        await self._store.together([("HDEL", keys.LEDGER_OPEN, call), ("ZREM", keys.LEDGER_VOUCHED, call)])
+
+    async def vouch(self, calls: Sequence[str], vouched_ms: int) -> None:
+        """The open `calls` are still ours."""
+        await self._store.run("vouch_calls", [keys.LEDGER_VOUCHED], [vouched_ms, *calls])
+
+    async def adopt(self, vouched_ms: int) -> list[str]:
+        """What is known of open calls that nobody vouches for any more; to be entered within `vouched_ms`."""
+        answer = await self._store.run("adopt_calls", [keys.LEDGER_OPEN, keys.LEDGER_VOUCHED], [vouched_ms])
+        return [known.decode() for known in answer]
 
     async def enter(self, posting: Posting) -> bool:
         """Enter `posting`; False when it was entered before."""
@@ -93,7 +113,9 @@ class LedgerStore:
             "forget_ms": round(posting.at * 1000) - FORGET_AFTER_MS,
         }
         if posting.id is not None:
-            given["remember_ms"] = REMEMBER_MS
+            given |= {"id": posting.id, "remember_ms": REMEMBER_MS}
+        if posting.abandoned:
+            given["undo"] = _pairs({field: -amount for field, amount in posting.adds.items()})
         if posting.used_since_s is not None:
             given["used_since_ms"] = round(posting.used_since_s * 1000)
         if posting.unused is not None:
@@ -102,9 +124,9 @@ class LedgerStore:
         if point is not None:
             given["pace"] = {"tokens": point.tokens, "seconds": point.seconds, "fade": point.fade}
         named = [keys.ledger_seen(posting.id or ""), keys.LEDGER, keys.LEDGER_UNUSED, keys.LEDGER_ENDS]
-        pace = keys.pace(self._upstream, point.model if point else "")
+        named += [keys.pace(self._upstream, point.model if point else ""), keys.LEDGER_OPEN, keys.LEDGER_VOUCHED]
         entry = "" if posting.entry is None else json.dumps(posting.entry)
-        answer = await self._store.run("enter_ledger", [*named, pace, *sheets], [entry, json.dumps(given)])
+        answer = await self._store.run("enter_ledger", [*named, *sheets], [entry, json.dumps(given)])
         return bool(answer)
 
     async def sheets(

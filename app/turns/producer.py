@@ -79,6 +79,7 @@ class Producer:
         self._expected = Expectation(0, None)
         self._started = started
         self._waited_s = 0.0
+        self._opened: Call | None = None
         self._called_at: float | None = None
         self._first_byte_at: float | None = None
         self._first_thinking_at: float | None = None
@@ -131,7 +132,16 @@ class Producer:
             await self._stream(prefix.body(tail))
 
     async def _stream(self, body: bytes) -> None:
-        self._called_at = time.monotonic()
+        opened = Call(
+            kind="ask",
+            model=self.session.parameters["model"],
+            digest=self._plan.digest,
+            context=self.session.context,
+            session=self.session.id,
+            turn=self.turn,
+        )
+        await self._services.ledger.open(opened)
+        self._opened, self._called_at = opened, time.monotonic()
         async with self._services.upstream.ask(body) as events:
             async for event in events:
                 shows_text = self._answer.take(event)
@@ -176,15 +186,10 @@ class Producer:
 
     def _call(self, outcome: str) -> Call | None:
         """The call for the ledger; None when none was made."""
-        if self._called_at is None:
+        if self._opened is None or self._called_at is None:
             return None
-        return Call(
-            kind="ask",
-            model=self.session.parameters["model"],
-            digest=self._plan.digest,
-            context=self.session.context,
-            session=self.session.id,
-            turn=self.turn,
+        return replace(
+            self._opened,
             usage=self._answer.usage,
             first_byte_s=self._first_byte_at - self._called_at if self._first_byte_at else None,
             duration_s=time.monotonic() - self._called_at,

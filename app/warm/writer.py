@@ -85,6 +85,16 @@ class Writer:
     async def _call(
         self, session: SessionRecord, digest: str, prefix: Prefix, trigger: Trigger, *, max_tokens: int
     ) -> Reply:
+        call = Call(
+            kind="warm",
+            model=session.parameters["model"],
+            digest=digest,
+            context=session.context,
+            session=session.id,
+            trigger=trigger,
+            lives_s=TTL_MS[session.parameters["ttl"]] / 1000,
+        )
+        await self._ledger.open(call)
         started = time.monotonic()
         outcome, reply, error = "ok", None, None
         try:
@@ -98,21 +108,15 @@ class Writer:
             raise
         finally:
             duration = time.monotonic() - started
-            call = Call(
-                kind="warm",
-                model=session.parameters["model"],
-                digest=digest,
-                context=session.context,
-                session=session.id,
-                trigger=trigger,
-                lives_s=TTL_MS[session.parameters["ttl"]] / 1000,
+            ended = replace(
+                call,
                 usage=Usage().updated(reply.usage if reply else None),
                 first_byte_s=duration if reply else None,
                 duration_s=duration,
                 outcome=outcome,
                 message_id=reply.message_id if reply else None,
             )
-            await persistently(lambda: self._ledger.record(call))
+            await persistently(lambda: self._ledger.record(ended))
             if outcome != "stopped":
                 await persistently(lambda: self._speculation.heard(error))
 
