@@ -25,8 +25,9 @@ check: .venv/dev.stamp ## Lint, types and import rules alone
 bench: .venv/bench.stamp ## Measure everything, in short form (about three minutes)
 	@$(BIN)/python -m bench
 
-soak: .venv/bench.stamp ## The long forms: crowds, signals, bots (about a quarter of an hour)
+soak: .venv/bench.stamp .venv/dev.stamp ## The long forms: crowds, signals, bots, odd requests (about twenty minutes)
 	@$(BIN)/python -m bench --long
+	@HEADSTART_TEST_EXAMPLES=500 $(BIN)/pytest tests/web/test_fuzzing.py -n 0
 
 screenshot: .venv/dev.stamp ## Make docs/page.png again, with a real browser
 	@HEADSTART_SCREENSHOT=$(CURDIR)/docs/page.png $(BIN)/pytest tests/browser -k picture -n 0

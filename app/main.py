@@ -46,11 +46,12 @@ from app.warm.speculation import Limits, Speculation
 from app.warm.state import warm_json
 from app.warm.writer import Writer
 from app.web import contexts, operations, pages, sessions, turns
+from app.web.description import DESCRIPTION, TAGS, describe, operation_id
 from app.web.forwarded import ForwardedMiddleware
 from app.web.guards import BodyLimitMiddleware, HeadersMiddleware
 from app.web.origins import CrossSiteMiddleware
 from app.web.owners import CookieMiddleware, Visitors
-from app.web.problems import PROBLEMS, RESPONSES, answer_bug, answer_http, answer_invalid, answer_known, respond
+from app.web.problems import PROBLEMS, answer_bug, answer_http, answer_invalid, answer_known, respond
 from app.web.rooms import Rooms
 from app.web.templates import STATIC
 
@@ -136,11 +137,21 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         await store.close()
 
     app = FastAPI(
-        title="Headstart", version=rooms.version, lifespan=lifespan, docs_url=None, redoc_url=None, responses=RESPONSES
+        title="Headstart",
+        version=rooms.version,
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        servers=[{"url": "/", "description": "Where this document is."}],
+        generate_unique_id_function=operation_id,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.rooms = rooms
     _add_routes(app, settings)
     _add_problems(app)
+    describe(app)
     return app
 
 
@@ -197,4 +208,4 @@ def _add_problems(app: FastAPI) -> None:
 
 async def _answer_store_unavailable(request: Request, error: Exception) -> Response:
     assert isinstance(error, StoreUnavailable)
-    return respond(request, problem_of(error))
+    return respond(request, problem_of(error), {"Retry-After": "1"})

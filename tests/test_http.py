@@ -117,7 +117,9 @@ def test_an_unknown_context_does_not_exist(client: Client, reference: str) -> No
 
 def test_unknown_paths_and_methods_are_problems_too(client: Client) -> None:
     assert_problem(client.http.get("/api/nothing"), 404, "not_found")
-    assert_problem(client.http.put("/api/contexts"), 405, "method_not_allowed")
+    refused = client.http.put("/api/contexts")
+    assert_problem(refused, 405, "method_not_allowed")
+    assert refused.headers["allow"] == "GET, POST"
 
 
 # Ownership

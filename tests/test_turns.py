@@ -373,6 +373,17 @@ def test_an_event_id_that_is_none_is_refused(client: Client, after: str) -> None
     assert (by_header.status_code, by_header.json()["errors"][0]["field"]) == (422, "Last-Event-ID")
 
 
+def test_who_names_two_events_has_seen_the_later(client: Client) -> None:
+    """An EventSource comes back to its first address, query and all, with the header added."""
+    client.add_context()
+    got = client.ask(client.start()["session"], "Short?")
+    first, last = (number for event in got if (number := event.id) and event in (got[0], got[-2]))
+    for query, header in ((first, last), (last, first)):
+        path = f"/api/turns/{got[0].data['turn']}/events?after={query}"
+        with client.http.stream("GET", path, headers={"Last-Event-ID": str(header)}) as response:
+            assert [event.id for event in events(response.iter_bytes())] == [got[-1].id]
+
+
 def test_a_long_answer_in_tiny_pieces_is_journaled_whole(client: Client, upstream: Recorder) -> None:
     words = "".join(f"word{number} " for number in range(3000))
     upstream.script.append(lambda exchange: stream_pieces(exchange, words))

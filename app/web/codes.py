@@ -29,3 +29,22 @@ CODES = {
     "upstream_timeout": "The upstream was silent for too long; again.",
     "upstream_garbled": "What answered is not the Messages API; look at ANTHROPIC_BASE_URL.",
 }
+
+# The status of each; codes of the upstream end a stream and say 502.
+STATUSES = {
+    "invalid_request": 422,
+    "body_too_large": 413,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "context_not_found": 404,
+    "context_too_large": 413,
+    "context_gone": 404,
+    "too_many_contexts": 429,
+    "session_not_found": 404,
+    "session_too_large": 413,
+    "turn_not_found": 404,
+    "turn_running": 409,
+    "journal_gone": 404,
+    "store_unavailable": 503,
+    "internal_error": 500,
+}

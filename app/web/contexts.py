@@ -10,42 +10,52 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 
 from app.contexts.drafts import Draft, check_texts, uploaded_documents
+from app.web import answers
+from app.web.description import gives, problems, ref
 from app.web.problems import invalid
 from app.web.rooms import Asker, InRooms
-from app.web.schemas import MAX_DOCUMENTS, ContextBody, ContextParameters, context_json
+from app.web.schemas import MAX_DOCUMENTS, ContextBody, ContextForm, ContextParameters, context_json
 
 Body = TypeVar("Body", bound=BaseModel)
 
 router = APIRouter(prefix="/api/contexts", tags=["contexts"])
 
-_FORM = {
-    "type": "object",
-    "required": ["name", "files"],
-    "properties": {
-        **{name: {"type": "string"} for name in ("name", "instructions", "model", "thinking", "effort", "ttl")},
-        "max_tokens": {"type": "integer"},
-        "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
-    },
-}
 _BODIES = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": ContextBody.model_json_schema()},
-            "multipart/form-data": {"schema": _FORM},
+            "application/json": {"schema": ref(ContextBody)},
+            "multipart/form-data": {"schema": ref(ContextForm)},
         },
     }
 }
+_ADDED = gives(
+    201,
+    answers.WholeContext,
+    "The context.",
+    location="context",
+    links={
+        "show": {"operationId": "show_context", "parameters": {"context": "$response.body#/context"}},
+        "begin": {"operationId": "create_session", "requestBody": {"context": "$response.body#/context"}},
+        "delete": {"operationId": "delete_context", "parameters": {"context": "$response.body#/context"}},
+    },
+)
 
 
-@router.get("")
+@router.get("", response_model=None, responses=gives(200, answers.Contexts, "The contexts.") | problems())
 async def list_contexts(rooms: InRooms, asker: Asker) -> dict[str, Any]:
     """Everyone's contexts and your own."""
     return {"contexts": [context_json(view) for view in await rooms.library.all(asker)]}
 
 
-@router.post("", status_code=201, openapi_extra=_BODIES)
-async def add_context(request: Request, rooms: InRooms, asker: Asker) -> dict[str, Any]:
+@router.post(
+    "",
+    status_code=201,
+    response_model=None,
+    openapi_extra=_BODIES,
+    responses=_ADDED | problems("invalid_request", "context_too_large", "body_too_large", "too_many_contexts"),
+)
+async def add_context(request: Request, rooms: InRooms, asker: Asker, response: Response) -> dict[str, Any]:
     """Make a context from texts (JSON) or files (multipart). It is yours alone to ask."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -65,16 +75,22 @@ async def add_context(request: Request, rooms: InRooms, asker: Asker) -> dict[st
         ttl=parameters.ttl,
     )
     context = await asyncio.to_thread(draft.context)
-    return context_json(await rooms.library.add(asker, parameters.name, context), whole=True)
+    added = context_json(await rooms.library.add(asker, parameters.name, context), whole=True)
+    response.headers["Location"] = f"/api/contexts/{added['context']}"
+    return added
 
 
-@router.get("/{context}")
+@router.get(
+    "/{context}",
+    response_model=None,
+    responses=gives(200, answers.WholeContext, "The context.") | problems("context_not_found"),
+)
 async def show_context(context: str, rooms: InRooms, asker: Asker) -> dict[str, Any]:
     """One context, by id or name."""
     return context_json(await rooms.library.get(context, asker), whole=True)
 
 
-@router.delete("/{context}", status_code=204)
+@router.delete("/{context}", status_code=204, response_description="Deleted.", responses=problems("context_not_found"))
 async def delete_context(context: str, rooms: InRooms, asker: Asker) -> Response:
     """Delete a context of yours. Sessions over it can no longer ask."""
     await rooms.library.remove(context, asker)

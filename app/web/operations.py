@@ -3,6 +3,8 @@
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from app.web import answers
+from app.web.description import gives, problems
 from app.web.metrics import render
 from app.web.rooms import Asker, InRooms
 from app.web.stats import Stats, collect
@@ -10,26 +12,31 @@ from app.web.stats import Stats, collect
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/healthz")
+@router.get("/healthz", response_model=None, responses=gives(200, answers.Health, "It lives."))
 async def healthz() -> dict[str, str]:
     """200 while the process lives, whatever has become of Redis or the upstream."""
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", response_model=None, responses=gives(200, answers.Health, "It is ready.") | problems())
 async def readyz(rooms: InRooms) -> dict[str, str]:
     """200 when requests can be served; 503 while Redis is away."""
     await rooms.check_store()
     return {"status": "ready"}
 
 
-@router.get("/api/stats")
+@router.get("/api/stats", responses=problems())
 async def stats(rooms: InRooms, asker: Asker) -> Stats:
     """The dashboard's numbers."""
     return await collect(rooms, asker)
 
 
-@router.get("/metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses=problems()
+    | {200: {"description": "The text format.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def metrics(rooms: InRooms) -> Response:
     """The ledger's counters, over all processes, for Prometheus."""
     return Response(await render(rooms), media_type=CONTENT_TYPE_LATEST)

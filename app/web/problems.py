@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from app.contexts.drafts import InvalidDraft
 from app.contexts.library import ContextTooLarge, TooManyContexts, UnknownContext
@@ -19,25 +20,6 @@ from app.warm.prefixes import ContextGone
 from app.web.templates import templates
 
 MEDIA_TYPE = "application/problem+json"
-
-_SCHEMA = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code", "retryable"],
-    "properties": {
-        **{name: {"type": "string"} for name in ("type", "title", "detail", "code")},
-        "status": {"type": "integer"},
-        "retryable": {"type": "boolean"},
-    },
-}
-# For the OpenAPI document: what every route may answer with.
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"description": f"{meaning}, as problem details", "content": {MEDIA_TYPE: {"schema": _SCHEMA}}}
-    for status, meaning in (
-        ("4XX", "What was wrong with the request"),
-        (422, "Which fields are not valid"),
-        ("5XX", "What failed"),
-    )
-}
 
 
 class Problem(Exception):
@@ -139,7 +121,18 @@ async def answer_http(request: Request, error: Exception) -> Response:
         return respond(request, unread.body)
     codes = {404: "not_found", 405: "method_not_allowed"}
     found = Problem(error.status_code, codes.get(error.status_code, "http_error"), error.detail, f"{error.detail}.")
-    return respond(request, found.body, error.headers)
+    headers = {"Allow": _methods(request)} if error.status_code == 405 else error.headers
+    return respond(request, found.body, headers)
+
+
+def _methods(request: Request) -> str:
+    """The methods that the path takes. The router names only those of the first route that has it."""
+    found: set[str] = set()
+    for method in ("GET", "POST", "DELETE"):
+        scope = dict(request.scope, method=method)
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
+            found.add(method)
+    return ", ".join(sorted(found))
 
 
 def _field_error(error: dict[str, Any]) -> dict[str, str]:

@@ -12,50 +12,97 @@ MAX_NAME_CHARS = 200
 MAX_DOCUMENTS = 10_000
 
 
+# What the document says of texts, which are checked elsewhere to say where in them the trouble is.
+_TEXT = Field(min_length=1, json_schema_extra={"pattern": r"^[^\u0000]*$"})
+_SAID = Field(min_length=1, json_schema_extra={"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"})
+
+_MODEL = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["claude-sonnet-5-5"])
+
+
 class Taken(BaseModel):
     """A request's body: unknown fields are refused, and types are not bent to fit."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 class DocumentBody(Taken):
-    title: Annotated[str, Field(min_length=1, max_length=1000)]
-    text: Annotated[str, Field(min_length=1)]
+    """One text of a context."""
+
+    title: Annotated[str, _TEXT, Field(max_length=1000, examples=["handbook/leave.md"])]
+    text: Annotated[str, _TEXT, Field(examples=["# Leave\n\nEveryone has 30 days."])]
 
 
 class ContextParameters(Taken):
     """What multipart and JSON share."""
 
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS, pattern=r"\S", examples=["handbook"])]
-    instructions: Annotated[str, Field(min_length=1)] | None = None
-    model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    name: Annotated[str, _SAID, Field(max_length=MAX_NAME_CHARS, pattern=r"\S", examples=["handbook"])]
+    """A context of yours that had the name before is replaced."""
+    instructions: Annotated[str, _TEXT, Field(examples=["Answer in one paragraph."])] | None = None
+    """What the model is told before it reads the documents."""
+    model: Annotated[str, _MODEL] | None = None
+    """By default the server's."""
+    max_tokens: Annotated[int, Field(ge=1, examples=[4096])] | None = None
+    """The longest answer, thinking included; by default as long as suits most."""
     thinking: Literal["adaptive", "disabled", "between_tools"] | None = None
+    """Not every model takes every kind; a 422 says which."""
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     ttl: Literal["5m", "1h", "auto"] = "auto"
+    """How long cache entries live; `auto` chooses when a session begins, by how often the context is used."""
 
 
 class ContextBody(ContextParameters):
+    """A context from texts."""
+
     documents: Annotated[list[DocumentBody], Field(min_length=1, max_length=MAX_DOCUMENTS)]
 
 
+def _without_nulls(schema: dict[str, Any]) -> None:
+    """A form's field is given or left out."""
+    for name, described in schema["properties"].items():
+        if "anyOf" in described:
+            schema["properties"][name] = described["anyOf"][0] | {"description": described.get("description", name)}
+
+
+class ContextForm(ContextParameters):
+    """A context from files, as multipart."""
+
+    model_config = ConfigDict(json_schema_extra=_without_nulls)
+
+    files: Annotated[list[Annotated[str, Field(json_schema_extra={"format": "binary"})]], Field(min_length=1)]
+    """Text in UTF-8; the files' names are the documents' titles."""
+
+
 class SessionBody(Taken):
+    """What a conversation is to be over."""
+
     context: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS, examples=["asyncio"])]
-    model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Its id or name."""
+    model: Annotated[str, _MODEL] | None = None
+    """By default the context's."""
     isolation: Literal["shared", "session"] = "shared"
+    """`session`: share the cache with nobody; it costs a warm of its own."""
 
 
 class WarmBody(Taken):
+    """Why to warm now, and whether to wait for it."""
+
     trigger: Literal["focus", "keystroke", "visible", "api"] = "api"
+    """What the reader did; the odds that a question follows are learned by it."""
     wait: bool = False
+    """Answer when the warm has ended, not at once."""
 
 
 class AskBody(Taken):
-    question: Annotated[str, Field(min_length=1, examples=["How does a TaskGroup cancel its tasks?"])]
+    """A question."""
+
+    question: Annotated[str, _SAID, Field(examples=["How does a TaskGroup cancel its tasks?"])]
 
 
 class ForkBody(Taken):
-    after_turn: Annotated[int, Field(ge=0)]
+    """Where to branch off."""
+
+    after_turn: Annotated[int, Field(ge=0, examples=[1])]
+    """The last turn that is shared; 0 shares the context alone."""
 
 
 def context_json(view: ContextView, *, whole: bool = False) -> dict[str, Any]:

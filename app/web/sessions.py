@@ -6,6 +6,8 @@ from fastapi import APIRouter, Request, Response
 
 from app.turns.conversations import Session
 from app.warm.state import warm_json
+from app.web import answers
+from app.web.description import gives, problems, streams
 from app.web.problems import invalid
 from app.web.rooms import Asker, InRooms, Rooms
 from app.web.schemas import AskBody, ForkBody, SessionBody, WarmBody, session_json, turn_json
@@ -13,9 +15,28 @@ from app.web.streams import EventStream, event_stream
 
 router = APIRouter(prefix="/api/sessions", tags=["sessions"])
 
+_OF_A_SESSION = ("show", "warm", "ask", "fork", "erase")
+_BEGUN = gives(
+    201,
+    answers.Session,
+    "The session.",
+    location="session",
+    links={
+        name: {"operationId": f"{name}_session", "parameters": {"session": "$response.body#/session"}}
+        for name in _OF_A_SESSION
+    },
+)
+_ASKED = streams("The answer, as it comes.", links=("tail", "stop"))
+_MISSING = ("session_not_found",)
 
-@router.post("", status_code=201)
-async def create_session(body: SessionBody, rooms: InRooms, asker: Asker) -> dict[str, Any]:
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=None,
+    responses=_BEGUN | problems("invalid_request", "context_not_found", "context_gone", "body_too_large"),
+)
+async def create_session(body: SessionBody, rooms: InRooms, asker: Asker, response: Response) -> dict[str, Any]:
     """Begin a conversation over a context. Spends nothing."""
     context = await rooms.library.get(body.context, asker)
     session = await rooms.conversations.create(
@@ -26,10 +47,14 @@ async def create_session(body: SessionBody, rooms: InRooms, asker: Asker) -> dic
         model=body.model,
         isolated=body.isolation == "session",
     )
-    return await _shown(rooms, session)
+    return await _begun(rooms, session, response)
 
 
-@router.get("/{session}")
+@router.get(
+    "/{session}",
+    response_model=None,
+    responses=gives(200, answers.Conversation, "The session and its turns.") | problems(*_MISSING),
+)
 async def show_session(session: str, rooms: InRooms, asker: Asker) -> dict[str, Any]:
     """A conversation with all its turns."""
     found = await rooms.conversations.get(session, asker)
@@ -37,7 +62,7 @@ async def show_session(session: str, rooms: InRooms, asker: Asker) -> dict[str, 
     return await _shown(rooms, found) | {"turns": [turn_json(turn) for turn in turns]}
 
 
-@router.delete("/{session}", status_code=204)
+@router.delete("/{session}", status_code=204, response_description="Erased.", responses=problems(*_MISSING))
 async def erase_session(session: str, rooms: InRooms, asker: Asker) -> Response:
     """Erase a conversation: its transcript, its turns and their journals."""
     found = await rooms.conversations.get(session, asker)
@@ -47,7 +72,13 @@ async def erase_session(session: str, rooms: InRooms, asker: Asker) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/{session}/warm", status_code=202)
+@router.post(
+    "/{session}/warm",
+    status_code=202,
+    response_model=None,
+    responses=gives(202, answers.Warmed, "What is known of the cache entry now.")
+    | problems(*_MISSING, "invalid_request", "body_too_large"),
+)
 async def warm_session(
     session: str, request: Request, rooms: InRooms, asker: Asker, body: WarmBody | None = None
 ) -> dict[str, Any]:
@@ -59,7 +90,12 @@ async def warm_session(
     return {"warm": warm_json(record, found.id)}
 
 
-@router.post("/{session}/ask", response_class=EventStream)
+@router.post(
+    "/{session}/ask",
+    response_class=EventStream,
+    responses=_ASKED
+    | problems(*_MISSING, "context_gone", "turn_running", "invalid_request", "session_too_large", "body_too_large"),
+)
 async def ask_session(session: str, body: AskBody, rooms: InRooms, asker: Asker) -> Response:
     """Ask a question. The answer is an event stream: `turn`, the Messages API's own events, and a `verdict`."""
     question = _checked(body.question, rooms.max_question_chars)
@@ -68,11 +104,23 @@ async def ask_session(session: str, body: AskBody, rooms: InRooms, asker: Asker)
     return event_stream(await rooms.asking.follow(found, turn), turn)
 
 
-@router.post("/{session}/fork", status_code=201)
-async def fork_session(session: str, body: ForkBody, rooms: InRooms, asker: Asker) -> dict[str, Any]:
+@router.post(
+    "/{session}/fork",
+    status_code=201,
+    response_model=None,
+    responses=_BEGUN | problems(*_MISSING, "context_gone", "invalid_request", "body_too_large"),
+)
+async def fork_session(
+    session: str, body: ForkBody, rooms: InRooms, asker: Asker, response: Response
+) -> dict[str, Any]:
     """A new conversation that shares this one's prefix up to a turn, and so its warm cache."""
     found = await rooms.conversations.get(session, asker)
-    return await _shown(rooms, await rooms.conversations.fork(found, body.after_turn))
+    return await _begun(rooms, await rooms.conversations.fork(found, body.after_turn), response)
+
+
+async def _begun(rooms: Rooms, session: Session, response: Response) -> dict[str, Any]:
+    response.headers["Location"] = f"/api/sessions/{session.id}"
+    return await _shown(rooms, session)
 
 
 async def _shown(rooms: Rooms, session: Session) -> dict[str, Any]:

@@ -4,35 +4,49 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 
+from app.web import answers
+from app.web.description import gives, problems, streams
 from app.web.problems import invalid
 from app.web.rooms import Asker, InRooms
 from app.web.streams import EventStream, event_stream
 
 router = APIRouter(prefix="/api/turns", tags=["turns"])
 
-MAX_EVENT_ID = (1 << 63) - 1
+MAX_EVENT_ID = 10**18 - 1
 
 
-@router.get("/{turn}/events", response_class=EventStream)
+@router.get(
+    "/{turn}/events",
+    response_class=EventStream,
+    responses=streams("The turn's events, as they come.")
+    | problems("turn_not_found", "journal_gone", "invalid_request"),
+)
 async def tail_turn(
     turn: str,
     rooms: InRooms,
     asker: Asker,
-    after: Annotated[int | None, Query(ge=0, le=MAX_EVENT_ID)] = None,
-    last_event_id: Annotated[str | None, Header()] = None,
+    after: Annotated[int, Query(ge=0, le=MAX_EVENT_ID)] = 0,
+    last_event_id: Annotated[str, Header(alias="Last-Event-ID", json_schema_extra={"pattern": "^[0-9]{0,18}$"})] = "",
 ) -> Response:
-    """A turn's events from the start, or after the last one seen: `Last-Event-ID`, or `?after=`."""
-    return event_stream(await rooms.asking.tail(turn, asker, after or _event_id(last_event_id)), turn)
+    """A turn's events from the start, or after the last one seen: `Last-Event-ID` or `?after=`, whichever is later."""
+    # A browser's EventSource repeats its first address when it comes back, and adds the header.
+    seen = max(after, _event_id(last_event_id))
+    return event_stream(await rooms.asking.tail(turn, asker, seen), turn)
 
 
-@router.post("/{turn}/stop", status_code=202)
+@router.post(
+    "/{turn}/stop",
+    status_code=202,
+    response_model=None,
+    responses=gives(202, answers.Stopping, "It ends, or has ended.") | problems("turn_not_found"),
+)
 async def stop_turn(turn: str, rooms: InRooms, asker: Asker) -> dict[str, Any]:
     """End a turn. What has been answered so far stays part of the conversation."""
     state = await rooms.asking.stop(turn, asker)
     return {"turn": turn, "state": state.value}
 
 
-def _event_id(header: str | None) -> int:
+def _event_id(header: str) -> int:
     if not header:
         return 0
     if not header.isascii() or not header.isdigit() or int(header) > MAX_EVENT_ID:

@@ -1,0 +1,321 @@
+"""The shapes of what the API gives, for its OpenAPI document: every member, with an example.
+
+Nothing is checked against them while serving: what is stored may be older than this file, and is given as it is. The tests
+hold every answer against them, and let none have a member that is not here.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from app.ledger.verdict import Cache
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, description="RFC 3339, UTC.")]
+
+
+def _no_default(schema: dict[str, Any]) -> None:
+    del schema["default"]
+
+
+# A member that is there or not, and never null.
+_ABSENT = Field(json_schema_extra=_no_default)
+
+_SESSION = "s_" + "3f" * 16
+EXAMPLE_TURN = "t_" + "3f" * 16 + "a7" * 16
+_CONTEXT = "c_" + "9b" * 20
+_WARM = {
+    "state": "warm",
+    "reason": None,
+    "started_at": "2026-03-01T09:30:00.000Z",
+    "expires_at": "2026-03-01T09:35:21.000Z",
+    "tokens_read": 0,
+    "tokens_written": 197144,
+    "cost_usd": 0.49286,
+    "shared": False,
+    "message_id": "msg_01",
+}
+_VERDICT = {
+    "cache": "hit",
+    "reason": None,
+    "detail": None,
+    "diagnosed": None,
+    "read": 197144,
+    "written": 0,
+    "uncached": 25,
+    "output": 449,
+    "expected_read": 197144,
+    "waited_ms": 0,
+    "ttfb_ms": 771,
+    "ttft_ms": 934,
+    "total_ms": 2944,
+    "cold_ms": 7837,
+    "cost_usd": 0.0243,
+    "saved_usd": 0.3746,
+    "message_id": "msg_02",
+}
+_BEGUN = {
+    "session": _SESSION,
+    "context": _CONTEXT,
+    "context_name": "asyncio",
+    "model": "claude-sonnet-5-5",
+    "isolation": "shared",
+    "created_at": "2026-03-01T09:29:58.120Z",
+    "prefix": {"digest": "5d" * 32, "bytes": 511345, "tokens": 197144, "breakpoints": 1},
+    "warm": _WARM,
+}
+_ANSWERED = {
+    "turn": EXAMPLE_TURN,
+    "number": 1,
+    "state": "done",
+    "question": "How does a TaskGroup cancel its tasks?",
+    "answer": "It calls `cancel()` on each …",
+    "thinking": "",
+    "verdict": _VERDICT,
+    "problem": None,
+    "asked_at": "2026-03-01T09:30:31.402Z",
+}
+_HELD = {
+    "context": _CONTEXT,
+    "name": "asyncio",
+    "public": True,
+    "model": "claude-sonnet-5-5",
+    "bytes": 489812,
+    "tokens": 197144,
+    "documents": 34,
+    "created_at": "2026-03-01T08:00:00.000Z",
+    "parameters": {
+        "model": "claude-sonnet-5-5",
+        "max_tokens": 4096,
+        "thinking": None,
+        "effort": None,
+        "ttl": "auto",
+    },
+    "warnings": [],
+}
+
+
+def _like(example: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [example]}, use_attribute_docstrings=True)
+
+
+class ProblemError(BaseModel):
+    """One field that is not valid."""
+
+    model_config = _like({"field": "question", "message": "the question is empty"})
+
+    field: str
+    """Its name, with dots between names and positions; empty for the body as a whole."""
+    message: str
+
+
+class ProblemDetails(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    type: Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
+    """Leads to the sentence about the code."""
+    title: str
+    status: int
+    detail: str
+    """What happened, and what to do about it: for people."""
+    code: str
+    """Stable, for programs."""
+    retryable: bool
+    """Whether the same request may succeed later."""
+    errors: Annotated[list[ProblemError] | SkipJsonSchema[None], _ABSENT] = None
+    """Of a 422: every field at fault."""
+    turn: Annotated[str | SkipJsonSchema[None], _ABSENT] = None
+    """Of `turn_running`: the turn that runs."""
+
+
+class Warm(BaseModel):
+    """What is known of the cache entry that the next question needs."""
+
+    model_config = _like(_WARM)
+
+    state: Literal["cold", "warming", "warm", "skipped", "failed"]
+    reason: str | None
+    """Why it is not warm: a code."""
+    started_at: Time | None
+    expires_at: Time | None
+    tokens_read: int | None
+    tokens_written: int | None
+    cost_usd: float | None
+    """Null for models without known prices."""
+    shared: bool
+    """Another session's call made it."""
+    message_id: str | None
+
+
+class Warmed(BaseModel):
+    model_config = _like({"warm": _WARM})
+
+    warm: Warm
+
+
+class Prefix(BaseModel):
+    """The bytes that the next warm and the next question will both send."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    digest: str
+    """SHA-256, in hexadecimal."""
+    bytes: int
+    tokens: int | None
+    """As the upstream counted them; null until it has."""
+    breakpoints: int
+
+
+class Verdict(BaseModel):
+    """What the cache did for a turn, why, how long it took and what it cost."""
+
+    model_config = _like(_VERDICT)
+
+    cache: Cache
+    """Whether the whole prefix was read, its beginning, or nothing; `uncacheable` where nothing is cached or told."""
+    reason: str | None
+    """Why it was no hit: a code."""
+    detail: str | None
+    """More about the reason, for people."""
+    diagnosed: dict[str, Any] | None
+    """What the upstream's own cache diagnostics say."""
+    read: int
+    written: int
+    uncached: int
+    output: int
+    expected_read: int
+    waited_ms: int
+    """The part of `ttft_ms` spent waiting for a warm under way."""
+    ttfb_ms: int
+    ttft_ms: int | None
+    """To the first visible text, counted from when the question was accepted."""
+    total_ms: int
+    cold_ms: int | None
+    """An estimate of `ttft_ms` without any cache."""
+    cost_usd: float | None
+    saved_usd: float | None
+    message_id: str | None
+
+
+class Session(BaseModel):
+    """A conversation over a context."""
+
+    model_config = _like(_BEGUN)
+
+    session: str
+    context: str
+    context_name: str
+    model: str
+    isolation: Literal["shared", "session"]
+    created_at: Time
+    prefix: Prefix
+    warm: Warm
+
+
+class Turn(BaseModel):
+    """A question and its answer; of a running, stopped or failed one, the answer as far as it came."""
+
+    model_config = _like(_ANSWERED)
+
+    turn: str
+    number: int
+    state: Literal["running", "done", "stopped", "failed"]
+    question: str
+    answer: str
+    thinking: str
+    verdict: Verdict | None
+    problem: ProblemDetails | None
+    asked_at: Time
+
+
+class Conversation(Session):
+    """A session with its turns."""
+
+    model_config = _like(_BEGUN | {"turns": [_ANSWERED]})
+
+    turns: list[Turn]
+
+
+class Stopping(BaseModel):
+    """The turn's state as it stood: one that was `running` ends in a moment."""
+
+    model_config = _like({"turn": EXAMPLE_TURN, "state": "running"})
+
+    turn: str
+    state: Literal["running", "done", "stopped", "failed"]
+
+
+class Parameters(BaseModel):
+    """What a context is asked with."""
+
+    model: str
+    max_tokens: int
+    thinking: str | None
+    effort: str | None
+    ttl: str
+
+
+class Suspicion(BaseModel):
+    """Something in a context that looks as if it will change, and what that would cost."""
+
+    place: str
+    what: str
+    why: str
+
+
+class Context(BaseModel):
+    """Something that can be asked about."""
+
+    model_config = _like(_HELD)
+
+    context: str
+    name: str
+    public: bool
+    """Everyone's to ask; else yours alone."""
+    model: str
+    bytes: int
+    tokens: int | None
+    """As the upstream counted them; null until it has."""
+    documents: int
+    created_at: Time
+    parameters: Parameters
+    warnings: list[Suspicion]
+
+
+class Title(BaseModel):
+    title: str
+    bytes: int
+
+
+class WholeContext(Context):
+    """A context with its instructions and the titles of its documents."""
+
+    model_config = _like(_HELD | {"instructions": None, "titles": [{"title": "asyncio/tasks.py", "bytes": 40213}]})
+
+    instructions: str | None
+    titles: list[Title]
+
+
+class Contexts(BaseModel):
+    model_config = _like({"contexts": [_HELD]})
+
+    contexts: list[Context]
+
+
+class Health(BaseModel):
+    model_config = _like({"status": "ok"})
+
+    status: str
+
+
+class TurnBegun(BaseModel):
+    """The data of a turn's first event."""
+
+    model_config = _like({"turn": EXAMPLE_TURN, "warm": _WARM, "plan": "hit"})
+
+    turn: str
+    warm: Warm
+    plan: Literal["hit", "join", "cold"]
+    """Warm already; waits for a warm under way; or reads the context itself."""

@@ -1,0 +1,33 @@
+"""Whatever is sent, the API answers as its OpenAPI document says: schemathesis calls every route with what the document
+allows and with what it does not, alone and one after another, and holds every answer against the document.
+
+HEADSTART_TEST_EXAMPLES says how many calls a route gets in each of its phases; `make soak` asks for many.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.recorder import recording
+from tests.running import RedisProcess, serving
+
+EXAMPLES = int(os.environ.get("HEADSTART_TEST_EXAMPLES", "20"))
+# Everything is one owner's, so that what one call makes another finds.
+OWNER = "a" * 43
+
+
+@pytest.mark.timeout(60 + 10 * EXAMPLES)
+def test_every_answer_is_as_the_document_says(redis: RedisProcess, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(Path(__file__).with_suffix(".toml"))]
+    command += ["run", "--no-color", "--generation-database", "none", "--max-examples", str(EXAMPLES)]
+    with recording() as upstream, serving(redis.url, upstream.url) as url:
+        command += ["--header", f"Cookie: headstart_owner={OWNER}", f"{url}/openapi.json"]
+        ran = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.search(r"Selected: (\d+)/\1\n\s*Tested: \1\n", ran.stdout), ran.stdout
