@@ -33,6 +33,7 @@ CODES = {
 # The status of each; codes of the upstream end a stream and say 502.
 STATUSES = {
     "invalid_request": 422,
+    "cross_site": 403,
     "body_too_large": 413,
     "not_found": 404,
     "method_not_allowed": 405,

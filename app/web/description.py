@@ -201,12 +201,21 @@ def describe(app: FastAPI) -> None:
         }
         for path, methods in found["paths"].items():
             if path.startswith("/api/"):
-                for operation in methods.values():
-                    operation["security"] = [{}, {"owner": []}]
-                    for response in operation["responses"].values():
-                        response.get("content", {}).get("text/event-stream", {}).pop("schema", None)
-                    if "HTTPValidationError" in str(operation["responses"].get("422")):
-                        del operation["responses"]["422"]
+                for method, operation in methods.items():
+                    _complete(method, operation)
         return found
 
     app.openapi = document  # type: ignore[method-assign]
+
+
+def _complete(method: str, operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    if "HTTPValidationError" in str(responses.get("422")):
+        del responses["422"]
+    if method != "get":
+        responses["403"] = _problem_response(403, ["cross_site"])
+    for response in responses.values():
+        # A stream has events, of which FastAPI says that they are one string.
+        response.get("content", {}).get("text/event-stream", {}).pop("schema", None)
+    operation["responses"] = dict(sorted(responses.items()))
+    operation["security"] = [{}, {"owner": []}]
