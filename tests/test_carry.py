@@ -1,0 +1,102 @@
+"""What it costs to carry a turn: nothing reads, parses or writes a prefix, and the ruler for the rest measures right."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import httpx2
+import pytest
+import redis as redis_py
+
+from app.store import keys
+from bench.readers import Request, at_rate, percentile, read_all
+from bench.rig import baseline, stamping
+from bench.stamping import Pattern
+from tests.client import Client
+from tests.recorder import Exchange, Recorder, sse, usage, whole_answer
+from tests.running import RedisProcess
+
+# Neither JSON nor UTF-8 nor a text: whoever parses, decodes or renders it again fails, or changes it.
+UNREADABLE = b'\xff\xfe{"\\u\x00\x80' * 400_000
+QUESTION = "And what does that mean?"
+
+
+async def without_reading(exchange: Exchange) -> None:
+    """Answer by the end of the request alone."""
+    if b'"stream":true' not in exchange.body[-200:]:
+        warmed = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": []}
+        await exchange.send_json(200, warmed | {"stop_reason": "max_tokens", "usage": usage()})
+        return
+    await exchange.start_stream()
+    await exchange.chunk(b"".join(sse(data) for data in whole_answer("An answer.")))
+    await exchange.end_stream()
+
+
+# aiohttp says so of every body beyond a megabyte, which is written in one go all the same.
+@pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
+def test_a_prefix_that_cannot_be_read_is_warmed_asked_and_asked_again(
+    client: Client, redis: RedisProcess, upstream: Recorder
+) -> None:
+    upstream.default = without_reading
+    context = client.add_context(model="ruler")["context"]
+    with redis_py.Redis(unix_socket_path=str(redis.socket)) as stored:
+        stored.hset(keys.fragments(context), "documents", UNREADABLE)
+    session = client.start()["session"]
+    assert client.warm(session, wait=True)["state"] == "warm"
+    for _ in range(2):
+        assert client.ask(session, QUESTION)[-1].name == "verdict"
+    opening = b'{"model":"ruler","messages":[{"role":"user","content":['
+    begun = opening + UNREADABLE + b',"cache_control":{"type":"ephemeral"}}'
+    warm, first, second = (exchange.body for exchange in upstream.exchanges)
+    assert [body.startswith(begun) for body in (warm, first, second)] == [True] * 3
+    assert warm[len(begun) :] == b']}],"max_tokens":0}'
+    asked = json.loads(b"[{}" + first[len(begun) :].partition(b"]}]")[0] + b"]")
+    assert asked[-1] == {"type": "text", "text": QUESTION}
+    assert second[len(begun) :].count(QUESTION.encode()) == 2
+
+
+async def test_the_ruler_stamps_what_a_question_asks_for_and_misses_no_delta(tmp_path: Path) -> None:
+    pattern = Pattern(0.01, 0.002, 25)
+    body = json.dumps({"stream": True, "messages": [{"role": "user", "content": pattern.question}]}).encode()
+    with stamping(tmp_path) as upstream:
+        requests = [Request(f"{upstream.url}/v1/messages", body)] * 20
+        seen = await read_all(requests, pattern.count, cpu=upstream.cpu_s)
+        short = await read_all(requests[:1], pattern.count + 1)
+        nobody = await read_all([Request(f"{upstream.url}/v1/messages", b"{}")], pattern.count)
+    assert (seen.failed, seen.deltas, short.failed, nobody.failed) == (0, 500, 1, 1)
+    assert short.said == "200 answer, 25 of 26 deltas"
+    assert 10 <= seen.ttft_ms < 5_000
+    assert all(0 < lag < 5_000 for lag in seen.steady_lags_ms())
+    seen.readers[0].stamps[3] = seen.readers[0].stamps[2]
+    assert seen.failed == 1, "one that comes twice is a failure, too"
+
+
+async def test_calls_are_made_at_their_rate_however_long_they_take() -> None:
+    released = asyncio.Event()
+
+    async def call() -> bool:
+        await released.wait()
+        return False
+
+    async def release() -> bool:
+        released.set()
+        return True
+
+    took, failed = await at_rate(500, iter([call, call, release]))
+    assert (len(took), failed) == (3, 2)
+
+
+def test_percentiles() -> None:
+    assert percentile([3, 1, 2], 0.5) == 2
+    assert percentile([*range(100)], 0.99) == 99
+    assert percentile([], 0.5) == float("inf")
+
+
+async def test_the_baseline_is_what_it_says(tmp_path: Path) -> None:
+    """It streams the answer's text from the same upstream, one event a delta."""
+    pattern = Pattern(0.0, 0.001, 5)
+    with stamping(tmp_path) as upstream, baseline(tmp_path, upstream.url, "A text.") as asked:
+        async with httpx2.AsyncClient(base_url=asked.url, timeout=30) as http:
+            answer = await http.post("/ask", json={"question": pattern.question})
+    events = [line for line in answer.text.splitlines() if line.startswith("event: ")]
+    assert events == ["event: delta"] * 5 + ["event: done"]
