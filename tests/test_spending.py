@@ -102,7 +102,7 @@ def test_disabled(serve: Callable[..., Client], upstream: Recorder) -> None:
     assert client.ask(session, "All the same?")[-1].name == "verdict"
     # A question warmed it, after all, for everyone.
     assert client.warm(client.start()["session"])["state"] == "warm"
-    assert skips(client) == {"disabled": 4}
+    assert skips(client) == {"disabled": 4, "already_warm": 1}
 
 
 def test_below_minimum_is_learned_from_one_call_and_counted_from_then_on(
@@ -290,7 +290,7 @@ def test_rate_limited_by_session_after_twenty_calls(
         expire(memory, client, session)
     assert_skipped(client.warm(session), "rate_limited")
     assert warmed(client, alone(client)) == "warm"
-    assert (len(upstream.warms), skips(client)) == (21, {"rate_limited": 1})
+    assert (len(upstream.warms), skips(client)) == (21, {"rate_limited": 1, "already_warm": 20})
     assert client.ask(session, "All the same?")[-1].name == "verdict"
     memory.redis.hincrbyfloat(memory.key(f"hs:bucket:*session:{session}*"), "at", -15)
     assert warmed(client, session) == "warm"

@@ -117,6 +117,7 @@ def figures(sheet: Sheet) -> Figures:
     """What `sheet` comes to."""
     sums, unused = Sums(sheet.counters), Sums(sheet.unused)
     turns, hits = sums.of("turns", None, None), sums.of("turns", "hit", None)
+    uncacheable = sums.of("turns", "uncacheable", None)
     written = {ttl: sums.of("tokens", None, f"written_{ttl}", None) for ttl in ("5m", "1h")}
     return Figures(
         **_calls_of(ASK, sums),
@@ -134,8 +135,8 @@ def figures(sheet: Sheet) -> Figures:
         turns_hit=hits,
         turns_partial=sums.of("turns", "partial", None),
         turns_miss=sums.of("turns", "miss", None),
-        turns_uncacheable=sums.of("turns", "uncacheable", None),
-        hit_rate=hits / turns if turns else None,
+        turns_uncacheable=uncacheable,
+        hit_rate=hits / (turns - uncacheable) if turns > uncacheable else None,
         waiting_saved_ms=sums.of("spared"),
         times={
             what: {start: Quantiles(**_quantiles(histogram)) for start, histogram in by_start.items()}

@@ -25,9 +25,16 @@ class WarmState(StrEnum):
     FAILED = "failed"  # the last call failed: `reason` says why
 
 
+# What a call leaves, beside its state and when that ends.
+_RESULT = (
+    *("reason", "detail", "tokens_read", "tokens_written", "tokens_uncached", "cost_usd", "message_id", "duration_ms"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class WarmRecord:
-    """What is known of one prefix. Times are milliseconds of Redis's clock since the epoch."""
+    """What is known of one prefix. Times are milliseconds of Redis's clock since the epoch. `tokens_uncached` is how long
+    it turned out to be when it was too short to be cached."""
 
     state: WarmState
     reason: str | None = None
@@ -37,6 +44,7 @@ class WarmRecord:
     expires_ms: int | None = None
     tokens_read: int | None = None
     tokens_written: int | None = None
+    tokens_uncached: int | None = None
     cost_usd: float | None = None
     message_id: str | None = None
     duration_ms: int | None = None
@@ -100,14 +108,7 @@ class Warms:
         """End our warming with what came of it; False when the lease went to another meanwhile, who decides then."""
         fields = {
             "state": record.state.value,
-            "result": json.dumps(
-                {
-                    name: value
-                    for name in ("reason", "detail", "tokens_read", "tokens_written", "cost_usd", "message_id")
-                    if (value := getattr(record, name)) is not None
-                }
-                | ({"duration_ms": record.duration_ms} if record.duration_ms is not None else {})
-            ),
+            "result": json.dumps({name: value for name in _RESULT if (value := getattr(record, name)) is not None}),
             "expires_ms": record.expires_ms or "",
         }
         return bool(
@@ -153,10 +154,11 @@ def _parse(fields: dict[bytes, bytes], now_ms: int) -> WarmRecord:
     if state is WarmState.WARM and (expires or 0) <= now_ms:
         state, result = WarmState.COLD, result | {"reason": "expired"}
     if state is WarmState.WARMING:
-        if (expires or 0) <= now_ms:
-            result, expires = {}, None
-        if int(fields[b"lease_ms"]) <= now_ms:
-            state, result, expires = WarmState.COLD, {"reason": "warm_abandoned"}, None
+        lives, abandoned = (expires or 0) > now_ms, int(fields[b"lease_ms"]) <= now_ms
+        if not lives:
+            result, expires = {"reason": "warm_abandoned"} if abandoned else {}, None
+        if abandoned:
+            state = WarmState.WARM if lives else WarmState.COLD
     return WarmRecord(
         state=state,
         session=fields[b"session"].decode() or None,

@@ -94,6 +94,8 @@ class Coordinator:
             record = await self._speculate(session, digest, record, trigger, address)
         elif record.state is WarmState.SKIPPED:
             await self._ledger.count_skip(session.context, record.reason or "")
+        elif record.state is WarmState.WARM:
+            await self._ledger.count_skip(session.context, Skip.ALREADY_WARM)
         if wait and record.state is WarmState.WARMING:
             return await self._ended(digest, await self._patience.deadline(session, record))
         return record

@@ -28,6 +28,7 @@ class Skip(StrEnum):
     RATE_LIMITED = "rate_limited"  # this session, address or deployment warms too often
     BUDGET_SPENT = "budget_spent"  # what may be spent on speculation this hour or day is spent
     UPSTREAM_REFUSING = "upstream_refusing"  # the upstream refuses calls now; a question still gets its try
+    ALREADY_WARM = "already_warm"  # there was nothing to do; counted, while the state that is shown stays `warm`
     NOT_WORTH_IT = "not_worth_it"  # too few such triggers are followed by a question
 
 
@@ -66,14 +67,16 @@ class Odds:
 @dataclass(frozen=True, slots=True)
 class Prospect:
     """What a warm would write: `tokens` new ones after `cached` that should be there, and `most` in all, if the worst comes
-    to the worst. `counted` says that the upstream counted them; else they are estimated from the size. `live` says that
-    all of them are cached still, so that the warm only reads them, to make them last."""
+    to the worst. `counted` says that the upstream counted them; else they are estimated from the size; `bounded` that it
+    counted an earlier prefix of the session as too short, and `most` is that and what came since. `live` says that all of
+    them are cached still, so that the warm only reads them, to make them last."""
 
     tokens: int
     cached: int
     most: int
     counted: bool
     live: bool = False
+    bounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +123,36 @@ def weigh(
 
 
 def too_short(model: Model, prospect: Prospect) -> bool:
-    """Whether the model is known to cache nothing of this size, and the size was counted, not estimated."""
-    if model.min_cacheable is None or not prospect.counted:
+    """Whether the model is known to cache nothing of this size, and the size was counted, not estimated: of this prefix, or
+    of an earlier one, of which this is a little more."""
+    if model.min_cacheable is None:
         return False
-    return prospect.tokens + prospect.cached < model.min_cacheable
+    if prospect.counted:
+        return prospect.tokens + prospect.cached < model.min_cacheable
+    return prospect.bounded and prospect.most < model.min_cacheable
 
 
-def foresee(size: int, counted: int | None, base_size: int, base_tokens: int, *, live: bool) -> Prospect:
+def foresee(
+    size: int,
+    counted: int | None,
+    base_size: int,
+    base_tokens: int,
+    *,
+    live: bool,
+    short: tuple[int, int] | None = None,
+) -> Prospect:
     """What a warm of `size` bytes would write after a cached base of `base_size` bytes and `base_tokens` tokens.
 
     `counted` is the whole prefix in tokens, if the upstream has counted it before; `live` whether it is cached still.
+    `short` has the bytes and tokens of the longest earlier prefix that was too short to be cached.
     """
     if counted is not None:
         return Prospect(max(0, counted - base_tokens), base_tokens, counted, counted=True, live=live)
+    if short is not None and not base_tokens:
+        short_size, short_tokens = short
+        added = max(0, size - short_size)
+        most = short_tokens + round(added / FEWEST_BYTES_PER_TOKEN)
+        return Prospect(short_tokens + round(added / USUAL_BYTES_PER_TOKEN), 0, most, counted=False, bounded=True)
     new = max(0, size - base_size)
     most = base_tokens + round(new / FEWEST_BYTES_PER_TOKEN)
     return Prospect(round(new / USUAL_BYTES_PER_TOKEN), base_tokens, most, counted=False)

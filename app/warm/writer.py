@@ -139,7 +139,8 @@ def written(usage: Usage, message_id: str | None, expires_ms: int) -> WarmRecord
     )
     if was_cached(usage):
         return counted
-    return replace(counted, state=WarmState.SKIPPED, reason=Reason.BELOW_MINIMUM, expires_ms=None)
+    short = replace(counted, state=WarmState.SKIPPED, reason=Reason.BELOW_MINIMUM, expires_ms=None)
+    return replace(short, tokens_uncached=usage.uncached)
 
 
 def failed(error: UpstreamError) -> WarmRecord:

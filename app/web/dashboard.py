@@ -34,6 +34,7 @@ MISSES = {
     "upstream_reports_no_usage": "The upstream does not say what its cache did",
 }
 SKIPS = {
+    "already_warm": "It was warm already",
     "below_minimum": "Too short for the model to cache",
     "disabled": "Warming is turned off",
     "rate_limited": "Too many warms asked for",
@@ -98,7 +99,7 @@ def cards(totals: Figures) -> list[Card]:
     warm = first["warm"] if first["warm"].count else first["joined"]
     each = totals.waiting_saved_ms / totals.turns if totals.turns else None
     return [
-        Card("Cache hits", share(totals.hit_rate), f"{count(totals.turns_hit)} of {several(totals.turns, 'question')}"),
+        Card("Cache hits", share(totals.hit_rate), _hits_of(totals)),
         Card("First text when warm", seconds(warm.p50_ms), f"{seconds(first['cold'].p50_ms)} when cold, at the median"),
         Card("Waiting saved", duration(totals.waiting_saved_ms), f"{seconds(each)} a question"),
         Card("Saved against no caching", money(totals.saved_usd), _saved_how(totals)),
@@ -241,6 +242,12 @@ def _panel(id: str, title: str, note: str, draw: Callable[[Chart, int], Markup],
             if any(series.values[place] for series in chart.series)
         ],
     )
+
+
+def _hits_of(totals: Figures) -> str:
+    cacheable = totals.turns - totals.turns_uncacheable
+    others = f", {count(totals.turns_uncacheable)} not cacheable" if totals.turns_uncacheable else ""
+    return f"{count(totals.turns_hit)} of {several(cacheable, 'question')}{others}"
 
 
 def _saved_how(totals: Figures) -> str:

@@ -220,6 +220,12 @@ def test_only_what_was_counted_is_too_short(size: int, cached: int, counted: boo
     assert too_short(SONNET, Prospect(size, cached, size + cached, counted=counted)) is short
 
 
+@pytest.mark.parametrize(("size", "short"), [(1_000, True), (1_322, True), (1_324, False)])
+def test_a_little_more_than_what_was_too_short_is_too_short(size: int, short: bool) -> None:
+    # 350 tokens in 1,000 bytes, and at two bytes a token 161 to 162 more.
+    assert too_short(SONNET, foresee(size, None, 0, 0, live=False, short=(1_000, 350))) is short
+
+
 @given(tokens)
 def test_a_model_with_an_unknown_minimum_is_never_too_short(size: int) -> None:
     assert not too_short(Model("x"), Prospect(size, 0, size, counted=True))

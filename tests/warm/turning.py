@@ -21,7 +21,7 @@ class Memory:
 
     def age(self, digest: str, seconds: float) -> None:
         """Let `seconds` pass for the prefix `digest`."""
-        for field in ("started_ms", "lease_ms", "expires_ms", "settled_ms"):
+        for field in ("started_ms", "lease_ms", "expires_ms", "failed_ms"):
             if self.redis.hget(self._warm(digest), field):
                 self.redis.hincrby(self._warm(digest), field, -round(seconds * 1_000))
 
