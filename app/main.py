@@ -52,6 +52,7 @@ from app.web.guards import BodyLimitMiddleware, HeadersMiddleware
 from app.web.origins import CrossSiteMiddleware
 from app.web.owners import CookieMiddleware, Visitors
 from app.web.problems import PROBLEMS, answer_bug, answer_http, answer_invalid, answer_known, respond
+from app.web.rendered import Rendered
 from app.web.rooms import Rooms
 from app.web.templates import STATIC
 
@@ -111,6 +112,7 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         asking=asking,
         coordinator=coordinator,
         ledger=ledger,
+        rendered=Rendered(),
         notice=settings.notice,
         default_model=settings.model,
         max_question_chars=settings.max_question_chars,

@@ -228,6 +228,8 @@ class Turn(BaseModel):
     verdict: Verdict | None
     problem: ProblemDetails | None
     asked_at: Time
+    html: Annotated[list[str] | SkipJsonSchema[None], _ABSENT] = None
+    """With `render=html`: the answer's blocks, each one element."""
 
 
 class Conversation(Session):
@@ -236,6 +238,17 @@ class Conversation(Session):
     model_config = _like(_BEGUN | {"turns": [_ANSWERED]})
 
     turns: list[Turn]
+
+
+class Block(BaseModel):
+    """What a block of the answer looks like now, as sanitized HTML."""
+
+    model_config = _like({"block": 2, "html": "<p>It calls <code>cancel()</code>.</p>", "open": False})
+
+    block: int
+    html: str
+    open: bool
+    """It still grows, and is all that follows the blocks before it. Otherwise it is one element, and never changes again."""
 
 
 class Stopping(BaseModel):

@@ -40,6 +40,7 @@ TAGS = [
 _MENTIONED: tuple[type[BaseModel], ...] = (
     answers.ProblemDetails,
     answers.TurnBegun,
+    answers.Block,
     answers.Session,
     answers.Conversation,
     answers.Warmed,
@@ -77,11 +78,11 @@ def ref(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
-def _event(name: str, data: dict[str, Any], meaning: str) -> dict[str, Any]:
+def _event(name: str, data: dict[str, Any], meaning: str, *, has_id: bool = True) -> dict[str, Any]:
     return {
         "title": name,
         "description": meaning,
-        "required": ["event", "data", "id"],
+        "required": ["event", "data", "id"] if has_id else ["event", "data"],
         "properties": {
             "event": {"const": name},
             "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": data},
@@ -92,6 +93,7 @@ def _event(name: str, data: dict[str, Any], meaning: str) -> dict[str, Any]:
 _OURS = [
     _event("turn", ref(answers.TurnBegun), "The first, at once."),
     _event("restart", {"type": "object"}, "Forget this turn's text so far: it streams anew."),
+    _event("html", ref(answers.Block), "With `render=html`: a block of the answer.", has_id=False),
     _event("verdict", ref(answers.Verdict), "The last: the answer is whole."),
     _event("stopped", {"type": "object"}, "The last: somebody ended the turn."),
     _event("error", ref(answers.ProblemDetails), "The last: the answer could not be finished."),
@@ -107,7 +109,7 @@ _THEIRS = {
 }
 _ITEM = {
     "type": "object",
-    "description": "One server-sent event. Every one but `ping` has an id, a whole number that grows within the turn.",
+    "description": "One server-sent event. Every one but `ping` and `html` has an id, a whole number that grows within the turn.",
     "properties": {"id": {"type": "string", "pattern": "^[0-9]+$"}},
     "oneOf": [*_OURS, _THEIRS],
 }

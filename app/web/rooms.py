@@ -12,6 +12,7 @@ from app.turns.asking import Asking
 from app.turns.conversations import Conversations
 from app.warm.coordinator import Coordinator
 from app.web.owners import Visitors
+from app.web.rendered import Rendered
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Rooms:
     asking: Asking
     coordinator: Coordinator
     ledger: Ledger
+    rendered: Rendered
     notice: Mapping[str, str | None]
     default_model: str
     max_question_chars: int

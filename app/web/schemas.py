@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.contexts.library import ContextView
@@ -10,6 +11,8 @@ from app.warm.state import rfc3339
 
 MAX_NAME_CHARS = 200
 MAX_DOCUMENTS = 10_000
+
+Render = Annotated[Literal["", "html"], Query(description="`html`: with the answer as sanitized HTML, in blocks.")]
 
 
 # What the document says of texts, which are checked elsewhere to say where in them the trouble is.

@@ -8,9 +8,10 @@ from app.turns.conversations import Session
 from app.warm.state import warm_json
 from app.web import answers
 from app.web.description import gives, problems, streams
+from app.web.live import with_html
 from app.web.problems import invalid
 from app.web.rooms import Asker, InRooms, Rooms
-from app.web.schemas import AskBody, ForkBody, SessionBody, WarmBody, session_json, turn_json
+from app.web.schemas import AskBody, ForkBody, Render, SessionBody, WarmBody, session_json, turn_json
 from app.web.streams import EventStream, event_stream
 
 router = APIRouter(prefix="/api/sessions", tags=["sessions"])
@@ -53,13 +54,17 @@ async def create_session(body: SessionBody, rooms: InRooms, asker: Asker, respon
 @router.get(
     "/{session}",
     response_model=None,
-    responses=gives(200, answers.Conversation, "The session and its turns.") | problems(*_MISSING),
+    responses=gives(200, answers.Conversation, "The session and its turns.") | problems(*_MISSING, "invalid_request"),
 )
-async def show_session(session: str, rooms: InRooms, asker: Asker) -> dict[str, Any]:
+async def show_session(session: str, rooms: InRooms, asker: Asker, render: Render = "") -> dict[str, Any]:
     """A conversation with all its turns."""
     found = await rooms.conversations.get(session, asker)
     turns = await rooms.conversations.turns_of(found)
-    return await _shown(rooms, found) | {"turns": [turn_json(turn) for turn in turns]}
+    told = [turn_json(turn) for turn in turns]
+    if render == "html":
+        rendered = await rooms.rendered.all([[{"type": "text", "text": turn.answer}] for turn in turns])
+        told = [turn | {"html": blocks} for turn, blocks in zip(told, rendered, strict=True)]
+    return await _shown(rooms, found) | {"turns": told}
 
 
 @router.delete("/{session}", status_code=204, response_description="Erased.", responses=problems(*_MISSING))
@@ -96,12 +101,13 @@ async def warm_session(
     responses=_ASKED
     | problems(*_MISSING, "context_gone", "turn_running", "invalid_request", "session_too_large", "body_too_large"),
 )
-async def ask_session(session: str, body: AskBody, rooms: InRooms, asker: Asker) -> Response:
+async def ask_session(session: str, body: AskBody, rooms: InRooms, asker: Asker, render: Render = "") -> Response:
     """Ask a question. The answer is an event stream: `turn`, the Messages API's own events, and a `verdict`."""
     question = _checked(body.question, rooms.max_question_chars)
     found = await rooms.conversations.get(session, asker)
     turn = await rooms.asking.ask(found, question)
-    return event_stream(await rooms.asking.follow(found, turn), turn)
+    frames = await rooms.asking.follow(found, turn)
+    return event_stream(with_html(frames) if render == "html" else frames, turn)
 
 
 @router.post(

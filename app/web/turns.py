@@ -6,8 +6,10 @@ from fastapi import APIRouter, Header, Query, Response
 
 from app.web import answers
 from app.web.description import gives, problems, streams
+from app.web.live import with_html
 from app.web.problems import invalid
 from app.web.rooms import Asker, InRooms
+from app.web.schemas import Render
 from app.web.streams import EventStream, event_stream
 
 router = APIRouter(prefix="/api/turns", tags=["turns"])
@@ -27,10 +29,13 @@ async def tail_turn(
     asker: Asker,
     after: Annotated[int, Query(ge=0, le=MAX_EVENT_ID)] = 0,
     last_event_id: Annotated[str, Header(alias="Last-Event-ID", json_schema_extra={"pattern": "^[0-9]{0,18}$"})] = "",
+    render: Render = "",
 ) -> Response:
     """A turn's events from the start, or after the last one seen: `Last-Event-ID` or `?after=`, whichever is later."""
     # A browser's EventSource repeats its first address when it comes back, and adds the header.
     seen = max(after, _event_id(last_event_id))
+    if render == "html":
+        return event_stream(with_html(await rooms.asking.tail(turn, asker, 0), seen), turn)
     return event_stream(await rooms.asking.tail(turn, asker, seen), turn)
 
 

@@ -1,0 +1,60 @@
+"""Citations as marks in the answer: a small number where the claim ends, which knows the passage that it points to."""
+
+import json
+from html import escape
+from typing import Any
+
+MAX_TITLE_CHARS = 300
+MAX_CITED_CHARS = 2_000
+
+
+class Marks(list[str]):
+    """The HTML of an answer's marks, by number from 1: the same passage keeps its number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers: dict[str, int] = {}
+
+    def number(self, citation: Any) -> int | None:
+        """The number of `citation`, as the Messages API sent it; None when it is not the shape of one."""
+        if not isinstance(citation, dict):
+            return None
+        key = json.dumps({name: value for name, value in citation.items() if name != "cited_text"}, sort_keys=True)
+        if key not in self._numbers:
+            self.append(_mark(len(self) + 1, citation))
+            self._numbers[key] = len(self)
+        return self._numbers[key]
+
+
+def _mark(number: int, citation: dict[str, Any]) -> str:
+    title = _text(citation.get("document_title") or citation.get("title") or citation.get("source"), MAX_TITLE_CHARS)
+    place = _place(citation)
+    cited = _text(citation.get("cited_text"), MAX_CITED_CHARS)
+    named = title or "a document"
+    attributes = {
+        "title": named,
+        "aria-label": f"Source {number}: {named}",
+        "data-title": title,
+        **({f"data-{name}": str(value) for name, value in place.items()} or {"data-text": cited}),
+    }
+    written = " ".join(f'{name}="{escape(value)}"' for name, value in attributes.items())
+    return f'<sup><button type="button" class="cite" {written}>{number}</button></sup>'
+
+
+def _place(citation: dict[str, Any]) -> dict[str, int]:
+    """Which characters of which document, when that is what it says: our documents are plain texts."""
+    if citation.get("type") != "char_location":
+        return {}
+    names = {"document": "document_index", "start": "start_char_index", "end": "end_char_index"}
+    place = {name: citation.get(said) for name, said in names.items()}
+    numbers = {name: value for name, value in place.items() if type(value) is int and value >= 0}
+    return numbers if len(numbers) == len(place) else {}
+
+
+def _text(value: Any, most: int) -> str:
+    return mended(value[:most]) if isinstance(value, str) else ""
+
+
+def mended(text: str) -> str:
+    """`text` with surrogates that were cut apart joined again, and lone ones replaced: they have no UTF-8 form."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
