@@ -109,7 +109,7 @@ _THEIRS = {
 }
 _ITEM = {
     "type": "object",
-    "description": "One server-sent event. Every one but `ping` and `html` has an id, a whole number that grows within the turn.",
+    "description": "One server-sent event. All but `ping` and `html` have an id, a whole number that grows within the turn.",
     "properties": {"id": {"type": "string", "pattern": "^[0-9]+$"}},
     "oneOf": [*_OURS, _THEIRS],
 }
