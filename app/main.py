@@ -15,12 +15,14 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 
 from app.access.cookies import MAX_AGE_S, OwnerCookies
+from app.access.limits import UNLIMITED, Allowance, OwnerLimits
 from app.contexts.library import Library
 from app.ledger.book import Ledger
 from app.ledger.prices import load_prices
 from app.ledger.vouching import Vouching
 from app.models import set_local_models
 from app.settings import Settings
+from app.store.allowances import Allowances
 from app.store.connection import Store, StoreUnavailable
 from app.store.contexts import Contexts
 from app.store.cookies import Cookies
@@ -66,6 +68,7 @@ RETRY_S = 1.0
 def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_key: str) -> FastAPI:
     """The application over a Redis and an upstream that are there already, or will be."""
     set_local_models(load_prices(settings.prices) if settings.prices else {}, named=[settings.model])
+    limited = settings.limits == "on"
     store = Store(redis_url)
     upstream = Upstream(base_url, api_key, timeout_s=settings.upstream_timeout_s, max_retries=settings.upstream_retries)
     stored_contexts, stored_sessions, stored_turns = Contexts(store), Sessions(store), Turns(store)
@@ -107,7 +110,11 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
     )
     asking = Asking(services, conversations.get, _first_event)
     rooms = Rooms(
-        library=Library(stored_contexts, limited=settings.limits == "on"),
+        library=Library(
+            stored_contexts,
+            most=settings.owner_contexts if limited else None,
+            most_bytes=settings.owner_bytes if limited else None,
+        ),
         conversations=conversations,
         asking=asking,
         coordinator=coordinator,
@@ -118,9 +125,15 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         max_question_chars=settings.max_question_chars,
         check_store=store.check,
         spent=spending.spent,
-        budget_usd=(settings.warm_usd_per_hour, settings.warm_usd_per_day) if settings.limits == "on" else None,
+        budget_usd=(settings.warm_usd_per_hour, settings.warm_usd_per_day) if limited else None,
         version=version("headstart"),
-        visitors=Visitors(OwnerCookies(Cookies(store, MAX_AGE_S))),
+        visitors=Visitors(OwnerCookies(Cookies(store, MAX_AGE_S)), _allowance(settings)),
+        limits=OwnerLimits(
+            Allowances(store),
+            ledger,
+            owners_per_address=settings.owners_per_address if limited else None,
+            usd_per_day=settings.usd_per_day if limited and not settings.uses_sandbox else None,
+        ),
     )
 
     vouching = Vouching(ledger)
@@ -175,6 +188,17 @@ def _limits(settings: Settings) -> Limits:
         per_hour_usd=settings.warm_usd_per_hour,
         per_day_usd=settings.warm_usd_per_day,
         value_of_second_usd=settings.value_of_second_usd,
+    )
+
+
+def _allowance(settings: Settings) -> Allowance:
+    if settings.limits == "off":
+        return UNLIMITED
+    return Allowance(
+        sessions_per_day=settings.owner_sessions_per_day,
+        turns_per_minute=settings.owner_turns_per_minute,
+        # The sandbox's money is play money.
+        usd_per_day=None if settings.uses_sandbox else settings.owner_usd_per_day,
     )
 
 

@@ -109,6 +109,23 @@ class Settings(BaseSettings):
     limits: Annotated[Literal["on", "off"], BeforeValidator(_switch)] = Field(
         default="on", description="off: no rate limits and no budgets, for one user or a benchmark."
     )
+    owner_sessions_per_day: int = Field(
+        default=200, ge=1, description="How many conversations one owner may begin in a day."
+    )
+    owner_turns_per_minute: int = Field(
+        default=20, ge=1, description="How many questions one owner may ask in a minute."
+    )
+    owner_contexts: int = Field(default=50, ge=0, description="How many contexts one owner may add over the API.")
+    owner_bytes: int = Field(default=200_000_000, ge=0, description="How many bytes those may have together.")
+    owner_usd_per_day: float = Field(
+        default=5.0, ge=0, description="What one owner's questions and warms may cost in a day (UTC), in USD."
+    )
+    owners_per_address: int = Field(
+        default=100, ge=1, description="How many new owners one address may bring in a day: who drops a cookie is one."
+    )
+    usd_per_day: float = Field(
+        default=100.0, ge=0, description="What everyone's questions and warms may cost in a day (UTC), in USD."
+    )
     warm: Annotated[Literal["on", "off"], BeforeValidator(_switch)] = Field(
         default="on", description="off: nothing is warmed; questions are cached all the same."
     )

@@ -12,12 +12,11 @@ from app.prompt.context import Context, Parameters
 from app.prompt.lint import lint_context
 from app.prompt.parameters import check_parameters
 from app.prompt.render import render_fragments
-from app.store.contexts import PUBLIC, Contexts, StoredFragments
+from app.store.contexts import PUBLIC, Contexts, Full, StoredFragments
 
 MAX_REQUEST_BYTES = 32_000_000
 # Bytes of English or code per token, at the most: what is over the window even so is over it.
 MOST_BYTES_PER_TOKEN = 4.0
-MAX_CONTEXTS_PER_OWNER = 100
 KEEP_REPLACED_S = 24 * 60 * 60
 
 
@@ -31,6 +30,10 @@ class ContextTooLarge(ValueError):
 
 class TooManyContexts(ValueError):
     """The owner has as many contexts as one may have."""
+
+
+class TooManyBytes(ValueError):
+    """The owner's contexts would have more bytes than they may have. The message says the numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +53,38 @@ class ContextView:
 
 
 class Library:
-    """The contexts of all owners."""
+    """The contexts of all owners, each of whom may have `most` of them with `most_bytes` in all; None: any number."""
 
-    def __init__(self, contexts: Contexts, *, limited: bool = True, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        contexts: Contexts,
+        *,
+        most: int | None = None,
+        most_bytes: int | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._contexts = contexts
-        self._limited = limited
+        self._most = most
+        self._most_bytes = most_bytes
         self._clock = clock
 
     async def add(self, owner: str, name: str, context: Context) -> ContextView:
         """Store `context` as `owner`'s, under `name`; a context that had the name before is let go of.
 
-        Raises `InvalidContext`, `ContextTooLarge` and `TooManyContexts`.
+        Raises `InvalidContext`, `ContextTooLarge`, `TooManyContexts` and `TooManyBytes`.
         """
         model = find_model(context.parameters.model)
         check_parameters(context.parameters, model)
         rendered = await asyncio.to_thread(render_fragments, context)
         check_size(len(rendered.system) + len(rendered.documents), context.parameters, model)
-        named = await self._contexts.names(owner)
-        full = len(named) >= MAX_CONTEXTS_PER_OWNER and name not in named
-        if self._limited and full and owner != PUBLIC:
-            raise TooManyContexts(f"you have {len(named)} contexts; delete one before you add another")
         about = await asyncio.to_thread(self._describe, context)
         fragments = StoredFragments(rendered.system, rendered.documents, rendered.blocks)
         identity = await asyncio.to_thread(lambda: context.id)
-        before = await self._contexts.put(identity, owner, name, about, fragments)
+        most, most_bytes = (None, None) if owner == PUBLIC else (self._most, self._most_bytes)
+        try:
+            before = await self._contexts.put(identity, owner, name, about, fragments, most=most, most_bytes=most_bytes)
+        except Full as full:
+            raise _too_much(full, context.size, most_bytes) from None
         if before is not None and before not in (await self._contexts.names(owner)).values():
             # Conversations over it go on for a while, and a miss can still be explained by what changed.
             await self._contexts.release(before, owner, keep_s=KEEP_REPLACED_S)
@@ -153,6 +164,16 @@ class Library:
             "created_ms": round(self._clock() * 1000),
             "warnings": [asdict(warning) for warning in lint_context(context)],
         }
+
+
+def _too_much(full: Full, size: int, most_bytes: int | None) -> TooManyContexts | TooManyBytes:
+    if full.what == "contexts":
+        return TooManyContexts(
+            f"you have {full.held} contexts, which is all you may; delete one before you add another"
+        )
+    return TooManyBytes(
+        f"your contexts have {full.held:,} bytes and this one {size:,}; together they may have {most_bytes or 0:,}"
+    )
 
 
 def check_size(size: int, parameters: Parameters, model: Model) -> None:

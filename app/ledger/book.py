@@ -19,6 +19,7 @@ from typing import Any
 from app.ledger.counters import (
     ASK,
     CATEGORIES,
+    NANOS,
     WARM,
     Answered,
     call_counters,
@@ -31,7 +32,7 @@ from app.ledger.price import cost_usd
 from app.ledger.usage import Usage
 from app.ledger.verdict import classify
 from app.store.connection import StoreUnavailable, persistently
-from app.store.ledger import LedgerStore, Point, Posting, Sheet, Unused, day_of, hour_of
+from app.store.ledger import Counters, LedgerStore, Point, Posting, Sheet, Unused, day_of, hour_of
 
 HOURS = 24
 DAYS = 30
@@ -52,8 +53,8 @@ class Call:
     is what every call is until more is known.
 
     `first_byte_s` is None when no answer began, `duration_s` while nobody saw its end; `usage` is what was reported until
-    then. `lives_s` is how long what a warm wrote or read lives from the start of its request. `id` makes the call one: a
-    call is entered once.
+    then. `lives_s` is how long what a warm wrote or read lives from the start of its request. `owner` is who spends. `id`
+    makes the call one: a call is entered once.
     """
 
     kind: str
@@ -69,6 +70,7 @@ class Call:
     trigger: str | None = None
     lives_s: float = 0.0
     context: str = field(kw_only=True)
+    owner: str | None = field(default=None, kw_only=True)
     id: str = field(default_factory=lambda: token_hex(16))
 
 
@@ -127,6 +129,7 @@ class Ledger:
             Posting(
                 at=now,
                 context=call.context,
+                owner=call.owner,
                 id=call.id,
                 entry=_entry(call, now),
                 adds=call_counters(call.kind, call.model, call.outcome, call.usage),
@@ -147,6 +150,14 @@ class Ledger:
     async def count_skip(self, context: str, reason: str) -> None:
         """A warm over `context` was skipped for `reason`."""
         await self._store.enter(Posting(self._clock(), context, skip_counters(reason)))
+
+    async def spent_by(self, owner: str) -> float:
+        """USD that `owner`'s calls have cost since midnight (UTC), as far as prices are known."""
+        return _usd(await self._store.owner(owner, self._clock()))
+
+    async def spent_today(self) -> float:
+        """The same for everyone's calls."""
+        return _usd(await self._store.day(self._clock()))
 
     async def pace(self, model: str) -> Pace | None:
         """What has been learned of `model`'s speed; None while too little is known."""
@@ -185,6 +196,10 @@ class Ledger:
 def was_cached(usage: Usage) -> bool:
     """Whether the upstream's counters say that the prefix is in its cache now."""
     return classify(usage).value != "uncacheable"
+
+
+def _usd(counters: Counters) -> float:
+    return sum(value for counter, value in counters.items() if counter.startswith("cost|")) / NANOS
 
 
 def _entry(call: Call, now: float) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Stored contexts: the rendered fragments once per content, and who calls them by which name.
 
 `hs:{c}:context` holds what is said about a context, `hs:{c}:fragments` the bytes it contributes to a prompt, and
-`hs:{c}:owners` who has it. Each owner has a hash from names to ids. When the last owner lets go, the bytes are erased.
+`hs:{c}:owners` who has it. Each owner has a hash from names to ids, and one from names to bytes. When the last owner lets
+go, the bytes are erased.
 """
 
 import json
@@ -23,6 +24,15 @@ class StoredFragments:
     blocks: int
 
 
+class Full(Exception):
+    """An owner has as much as it may: `what` is "contexts" or "bytes", and there are `held` of them."""
+
+    def __init__(self, what: str, held: int) -> None:
+        super().__init__(what)
+        self.what = what
+        self.held = held
+
+
 class Contexts:
     """The contexts in `store`. An owner is an owner's id, or `PUBLIC` for contexts that are everyone's to ask."""
 
@@ -34,9 +44,20 @@ class Contexts:
         return bool(await self._store.do("SET", keys.SAMPLE, 1, "NX"))
 
     async def put(
-        self, context: str, owner: str, name: str, about: dict[str, Any], fragments: StoredFragments
+        self,
+        context: str,
+        owner: str,
+        name: str,
+        about: dict[str, Any],
+        fragments: StoredFragments,
+        *,
+        most: int | None = None,
+        most_bytes: int | None = None,
     ) -> str | None:
-        """Store `context` under `name` for `owner`; answers the id that the name had before, if it was another."""
+        """Store `context` under `name` for `owner`; answers the id that the name had before, if it was another.
+
+        Raises `Full` when the owner would have more than `most` contexts, or more than `most_bytes` in them.
+        """
         await self._store.together(
             [
                 ("HSET", keys.context(context), "about", json.dumps(about)),
@@ -51,8 +72,14 @@ class Contexts:
                 ("PERSIST", keys.fragments(context)),
             ]
         )
-        before: bytes | None = await self._store.do("HGET", keys.contexts_of(owner), name)
-        await self._store.do("HSET", keys.contexts_of(owner), name, context)
+        limits = [-1 if limit is None else limit for limit in (most, most_bytes)]
+        answer = await self._store.run("name_context", _named(owner), [name, context, about["bytes"], *limits])
+        full: bytes = answer[0]
+        if full:
+            if context not in (await self.names(owner)).values():
+                await self.release(context, owner)
+            raise Full(full.decode(), int(answer[1]))
+        before: bytes | None = answer[1]
         if before is None or before.decode() == context:
             return None
         await self._store.do("HSET", keys.replaced_by(owner), context, before)
@@ -93,9 +120,13 @@ class Contexts:
 
     async def forget_names(self, owner: str, names: list[str]) -> None:
         """`owner` no longer calls anything by these `names`."""
-        await self._store.do("HDEL", keys.contexts_of(owner), *names)
+        await self._store.together([("HDEL", key, *names) for key in _named(owner)])
 
     async def release(self, context: str, owner: str, *, keep_s: int = 0) -> None:
         """`owner` no longer has `context` under any name: erase its bytes when nobody else has it, after `keep_s`."""
         held = [keys.context_owners(context), keys.context(context), keys.fragments(context)]
         await self._store.run("release_context", held, [owner, keep_s])
+
+
+def _named(owner: str) -> list[str]:
+    return [keys.contexts_of(owner), keys.bytes_of(owner)]

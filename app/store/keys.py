@@ -97,6 +97,14 @@ def contexts_of(owner: str) -> str:
     return f"hs:owner:{{{owner}}}:contexts"
 
 
+def bytes_of(owner: str) -> str:
+    return f"hs:owner:{{{owner}}}:bytes"
+
+
+def brought(owner: str) -> str:
+    return f"hs:owner:{{{owner}}}:brought"
+
+
 def replaced_by(owner: str) -> str:
     return f"hs:owner:{{{owner}}}:replaced"
 
@@ -149,6 +157,10 @@ def ledger_day(day: str) -> str:
 
 def ledger_context(context: str) -> str:
     return f"hs:{{ledger}}:context:{context}"
+
+
+def ledger_owner(owner: str, day: str) -> str:
+    return f"hs:{{ledger}}:owner:{owner}:{day}"
 
 
 def pace(upstream: str, model: str) -> str:

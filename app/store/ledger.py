@@ -16,6 +16,7 @@ from app.store.connection import Store
 
 KEPT_ENTRIES = 100_000
 HOURS_KEPT_S = 3 * 24 * 60 * 60
+OWNERS_KEPT_S = 2 * 24 * 60 * 60
 DAYS_KEPT_S = 400 * 24 * 60 * 60
 # An attempt whose answer got lost is tried again until Redis is back; after this long it would count twice.
 REMEMBER_MS = 60 * 60 * 1000
@@ -49,6 +50,7 @@ class Posting:
 
     `abandoned` says that its process is gone: should it come back after all, what it enters under this `id` takes the place
     of this. `used_since_s` says that a question which began then read `prefix`: its unused warms were worth their money.
+    `owner` is who spends.
     """
 
     at: float
@@ -61,6 +63,7 @@ class Posting:
     used_since_s: float | None = None
     point: Point | None = None
     abandoned: bool = False
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +106,14 @@ class LedgerStore:
             keys.ledger_day(day_of(posting.at)): DAYS_KEPT_S,
             keys.ledger_context(posting.context): DAYS_KEPT_S,
         }
+        # What a warm counts once it is used is nothing that its owner spends.
+        counted = dict(sheets)
+        if posting.owner is not None:
+            counted[keys.ledger_owner(posting.owner, day_of(posting.at))] = OWNERS_KEPT_S
         point = posting.point
         given: dict[str, Any] = {
             "adds": _pairs(posting.adds),
-            "lives_s": list(sheets.values()),
+            "lives_s": list(counted.values()),
             "keep": KEPT_ENTRIES,
             "prefix": f"{self._upstream}:{posting.prefix}",
             "now_ms": round(posting.at * 1000),
@@ -126,7 +133,7 @@ class LedgerStore:
         named = [keys.ledger_seen(posting.id or ""), keys.LEDGER, keys.LEDGER_UNUSED, keys.LEDGER_ENDS]
         named += [keys.pace(self._upstream, point.model if point else ""), keys.LEDGER_OPEN, keys.LEDGER_VOUCHED]
         entry = "" if posting.entry is None else json.dumps(posting.entry)
-        answer = await self._store.run("enter_ledger", [*named, *sheets], [entry, json.dumps(given)])
+        answer = await self._store.run("enter_ledger", [*named, *counted], [entry, json.dumps(given)])
         return bool(answer)
 
     async def sheets(
@@ -153,10 +160,22 @@ class LedgerStore:
         counted = [{field.decode(): int(value) for field, value in answer.items()} for answer in answers]
         return [Sheet(counters, waiting[name]) for name, counters in zip(named, counted, strict=True)]
 
+    async def owner(self, owner: str, now: float) -> Counters:
+        """What the calls of `owner` have counted on the day of `now`."""
+        return await self._counters(keys.ledger_owner(owner, day_of(now)))
+
+    async def day(self, now: float) -> Counters:
+        """What all calls have counted on the day of `now`."""
+        return await self._counters(keys.ledger_day(day_of(now)))
+
     async def entries(self, most: int) -> list[dict[str, Any]]:
         """The latest entries, newest first."""
         answer = await self._store.do("XREVRANGE", keys.LEDGER, "+", "-", "COUNT", most)
         return [json.loads(fields[b"entry"]) for _, fields in answer]
+
+    async def _counters(self, sheet: str) -> Counters:
+        answer = await self._store.do("HGETALL", sheet)
+        return {field.decode(): int(value) for field, value in answer.items()}
 
     async def pace_sums(self, model: str) -> tuple[float, float, float, float, float]:
         """The sums for `model`: count, x, y, xx, xy."""

@@ -42,8 +42,8 @@ class Spending:
 
     async def take(self, bucket: Bucket) -> bool:
         """Take a token from `bucket`; False when it is empty."""
-        answer = await self._store.run("take_token", [keys.bucket(bucket.name)], [bucket.capacity, bucket.per_second])
-        return bool(answer)
+        wait_ms = await self._store.run("take_token", [keys.bucket(bucket.name)], [bucket.capacity, bucket.per_second])
+        return int(wait_ms) == 0
 
     async def reserve(self, usd: float, *, per_hour_usd: float, per_day_usd: float) -> Reservation | None:
         """Set `usd` aside, unless that would exceed what this hour or this day (UTC) may cost."""

@@ -137,6 +137,7 @@ class Producer:
             model=self.session.parameters["model"],
             digest=self._plan.digest,
             context=self.session.context,
+            owner=self.session.owner,
             session=self.session.id,
             turn=self.turn,
         )

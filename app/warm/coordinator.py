@@ -9,7 +9,7 @@ a warm that has only just begun, which then gives up its call.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -82,16 +82,28 @@ class Coordinator:
         self._patience = patience
         self._running: dict[str, asyncio.Task[None]] = {}
 
-    async def warm(self, session: SessionRecord, *, trigger: Trigger, address: str, wait: bool) -> WarmRecord:
+    async def warm(
+        self,
+        session: SessionRecord,
+        *,
+        trigger: Trigger,
+        address: str,
+        wait: bool,
+        may_spend: Callable[[], Awaitable[bool]],
+    ) -> WarmRecord:
         """Have the current prefix of `session` warmed, unless it is, is being, or should not be; the state after that.
 
-        `address` is the client's, for its share of the limits. Returns at once; with `wait`, when the warming has ended,
+        `address` is the client's, for its share of the limits; `may_spend` says whether the owner has money left, and is
+        asked when a call would be made. Returns at once; with `wait`, when the warming has ended,
         or after the time that a question would wait for it.
         """
         digest = session.digests[-1]
         record, now_ms = await self._warms.get(digest)
         if _wants_call(record, now_ms):
-            record = await self._speculate(session, digest, record, trigger, address)
+            if await may_spend():
+                record = await self._speculate(session, digest, record, trigger, address)
+            else:
+                record = await self._skipped(session, digest, record, Skip.BUDGET_SPENT)
         elif record.state is WarmState.SKIPPED:
             await self._ledger.count_skip(session.context, record.reason or "")
         elif record.state is WarmState.WARM:

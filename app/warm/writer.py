@@ -90,6 +90,7 @@ class Writer:
             model=session.parameters["model"],
             digest=digest,
             context=session.context,
+            owner=session.owner,
             session=session.id,
             trigger=trigger,
             lives_s=TTL_MS[session.parameters["ttl"]] / 1000,

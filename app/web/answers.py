@@ -128,6 +128,12 @@ class ProblemDetails(BaseModel):
     """Of a 422: every field at fault."""
     turn: Annotated[str | SkipJsonSchema[None], _ABSENT] = None
     """Of `turn_running`: the turn that runs."""
+    limit: Annotated[str | SkipJsonSchema[None], _ABSENT] = None
+    """Of `limit_reached`: which."""
+    most: Annotated[float | SkipJsonSchema[None], _ABSENT] = None
+    """Of `limit_reached`: how much it is."""
+    retry_after_s: Annotated[int | SkipJsonSchema[None], _ABSENT] = None
+    """Of `limit_reached`: when to come back, as `Retry-After` says too."""
 
 
 class Warm(BaseModel):

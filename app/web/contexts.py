@@ -53,7 +53,8 @@ async def list_contexts(rooms: InRooms, asker: Asker) -> dict[str, Any]:
     status_code=201,
     response_model=None,
     openapi_extra=_BODIES,
-    responses=_ADDED | problems("invalid_request", "context_too_large", "body_too_large", "too_many_contexts"),
+    responses=_ADDED
+    | problems("invalid_request", "context_too_large", "body_too_large", "too_many_contexts", "too_many_bytes"),
 )
 async def add_context(request: Request, rooms: InRooms, asker: Asker, response: Response) -> dict[str, Any]:
     """Make a context from texts (JSON) or files (multipart). It is yours alone to ask."""

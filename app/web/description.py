@@ -52,7 +52,7 @@ _MENTIONED: tuple[type[BaseModel], ...] = (
 # FastAPI describes its own form of a 422 wherever there are parameters; ours is another, and said where it can happen.
 _NOT_OURS = ("HTTPValidationError", "ValidationError")
 _ALWAYS = ("internal_error", "store_unavailable")
-_RETRYABLE = ("turn_running", *_ALWAYS)
+_RETRYABLE = ("turn_running", "limit_reached", *_ALWAYS)
 
 _EXAMPLE = """id: 1
 event: turn
@@ -146,7 +146,9 @@ def problems(*codes: str) -> Responses:
     for code in (*codes, *_ALWAYS):
         by_status[STATUSES[code]].append(code)
     found: Responses = {status: _problem_response(status, here) for status, here in sorted(by_status.items())}
-    found[503]["headers"] = {"Retry-After": _header("In so many seconds.", {"type": "integer"})}
+    retried = [503, 429] if "limit_reached" in codes else [503]
+    for status in retried:
+        found[status]["headers"] = {"Retry-After": _header("In so many seconds.", {"type": "integer"})}
     return found
 
 
@@ -176,6 +178,8 @@ def _problem(status: int, code: str) -> dict[str, Any]:
         shown["errors"] = [{"field": "question", "message": "the question is empty"}]
     if code == "turn_running":
         shown["turn"] = answers.EXAMPLE_TURN
+    if code == "limit_reached":
+        shown |= {"limit": "turns_per_minute", "most": 20, "retry_after_s": 3}
     return shown
 
 

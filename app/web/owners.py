@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.cookies import MAX_AGE_S, OwnerCookies
+from app.access.limits import Allowance, Visitor
 
 COOKIE = "headstart_owner"
 _TO_SET = "headstart.cookie"
@@ -19,16 +20,17 @@ _TO_SET = "headstart.cookie"
 
 @dataclass(frozen=True, slots=True)
 class Visitors:
-    """How owners are recognised."""
+    """How owners are recognised, and what each of them may."""
 
     cookies: OwnerCookies
+    allowance: Allowance
 
-    async def owner(self, request: Request) -> str:
+    async def visitor(self, request: Request) -> Visitor:
         """The owner who sent `request`. A cookie that is to be set is left in the scope for `CookieMiddleware`."""
         visit = await self.cookies.visit(_value(request.scope))
         if visit.value is not None:
             request.scope[_TO_SET] = visit.value
-        return visit.owner
+        return Visitor(visit.owner, self.allowance, request.client.host if request.client else "")
 
 
 class CookieMiddleware:

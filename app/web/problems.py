@@ -1,5 +1,6 @@
 """Problem details (RFC 9457) for everything that can be wrong with a request."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,13 +11,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
+from app.access.limits import LimitReached
 from app.contexts.drafts import InvalidDraft
-from app.contexts.library import ContextTooLarge, TooManyContexts, UnknownContext
+from app.contexts.library import ContextTooLarge, TooManyBytes, TooManyContexts, UnknownContext
 from app.turns.asking import RequestTooLarge, TurnRunning, UnknownTurn
 from app.turns.conversations import InvalidModel, NoSuchTurn, UnknownSession
 from app.turns.journal import JournalGone
 from app.turns.problems import internal_error, problem
 from app.warm.prefixes import ContextGone
+from app.web.numbers import duration
 from app.web.templates import templates
 
 MEDIA_TYPE = "application/problem+json"
@@ -30,6 +33,7 @@ class Problem(Exception):
     ) -> None:
         super().__init__(detail)
         self.status = status
+        self.headers = {"retry-after": str(more["retry_after_s"])} if "retry_after_s" in more else None
         self.body = problem(title, status, code, detail, retryable=retryable) | more
 
 
@@ -49,6 +53,21 @@ def invalid_fields(errors: list[dict[str, str]]) -> Problem:
 def _missing(what: str) -> Callable[[Any], Problem]:
     name = f"No such {what}"
     return lambda _: Problem(404, f"{what}_not_found", name, f"There is no such {what}, or it is not yours.")
+
+
+def _limit_reached(error: LimitReached) -> Problem:
+    wait_s = math.ceil(error.retry_after_s)
+    detail = f"{error}; come back in {duration(wait_s * 1000)}."
+    return Problem(
+        429,
+        "limit_reached",
+        "Enough for now",
+        detail,
+        retryable=True,
+        limit=error.limit,
+        most=error.most,
+        retry_after_s=wait_s,
+    )
 
 
 def _too_large(code: str) -> Callable[[Any], Problem]:
@@ -76,6 +95,8 @@ PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     ContextTooLarge: _too_large("context_too_large"),
     RequestTooLarge: _too_large("session_too_large"),
     TooManyContexts: lambda error: Problem(429, "too_many_contexts", "Too many contexts", _sentence(str(error))),
+    TooManyBytes: lambda error: Problem(429, "too_many_bytes", "Too many bytes", _sentence(str(error))),
+    LimitReached: lambda error: _limit_reached(error),
     TurnRunning: lambda error: Problem(
         409,
         "turn_running",
@@ -98,7 +119,8 @@ def respond(request: Request, body: dict[str, Any], headers: Mapping[str, str] |
 
 async def answer_known(request: Request, error: Exception) -> Response:
     """Exception handler for every type in `PROBLEMS`."""
-    return respond(request, PROBLEMS[type(error)](error).body)
+    found = PROBLEMS[type(error)](error)
+    return respond(request, found.body, found.headers)
 
 
 async def answer_bug(request: Request, _: Exception) -> Response:

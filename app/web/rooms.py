@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from app.access.limits import OwnerLimits, Visitor
 from app.contexts.library import Library
 from app.ledger.book import Ledger
 from app.turns.asking import Asking
@@ -38,6 +39,7 @@ class Rooms:
     budget_usd: tuple[float, float] | None
     version: str
     visitors: Visitors
+    limits: OwnerLimits
 
 
 def rooms(request: Request) -> Rooms:
@@ -49,9 +51,17 @@ def rooms(request: Request) -> Rooms:
 InRooms = Annotated[Rooms, Depends(rooms)]
 
 
-async def owner(request: Request, rooms: InRooms) -> str:
+async def visitor(request: Request, rooms: InRooms) -> Visitor:
+    """Who asks, and what they may."""
+    return await rooms.visitors.visitor(request)
+
+
+Visiting = Annotated[Visitor, Depends(visitor)]
+
+
+def owner(visitor: Visiting) -> str:
     """Who asks, for every route that belongs to someone."""
-    return await rooms.visitors.owner(request)
+    return visitor.owner
 
 
 Asker = Annotated[str, Depends(owner)]

@@ -10,7 +10,7 @@ from app.web import answers
 from app.web.description import gives, problems, streams
 from app.web.live import with_html
 from app.web.problems import invalid
-from app.web.rooms import Asker, InRooms, Rooms
+from app.web.rooms import Asker, InRooms, Rooms, Visiting
 from app.web.schemas import AskBody, ForkBody, Render, SessionBody, WarmBody, session_json, turn_json
 from app.web.streams import EventStream, event_stream
 
@@ -35,13 +35,15 @@ _MISSING = ("session_not_found",)
     "",
     status_code=201,
     response_model=None,
-    responses=_BEGUN | problems("invalid_request", "context_not_found", "context_gone", "body_too_large"),
+    responses=_BEGUN
+    | problems("invalid_request", "context_not_found", "context_gone", "body_too_large", "limit_reached"),
 )
-async def create_session(body: SessionBody, rooms: InRooms, asker: Asker, response: Response) -> dict[str, Any]:
+async def create_session(body: SessionBody, rooms: InRooms, visitor: Visiting, response: Response) -> dict[str, Any]:
     """Begin a conversation over a context. Spends nothing."""
-    context = await rooms.library.get(body.context, asker)
+    context = await rooms.library.get(body.context, visitor.owner)
+    await rooms.limits.begin(visitor)
     session = await rooms.conversations.create(
-        asker,
+        visitor.owner,
         context.id,
         context.name,
         context.parameters,
@@ -85,13 +87,19 @@ async def erase_session(session: str, rooms: InRooms, asker: Asker) -> Response:
     | problems(*_MISSING, "invalid_request", "body_too_large"),
 )
 async def warm_session(
-    session: str, request: Request, rooms: InRooms, asker: Asker, body: WarmBody | None = None
+    session: str, request: Request, rooms: InRooms, visitor: Visiting, body: WarmBody | None = None
 ) -> dict[str, Any]:
     """Have the cache written that the next question will need. Answers at once, with `wait` when that has ended."""
-    found = await rooms.conversations.get(session, asker)
+    found = await rooms.conversations.get(session, visitor.owner)
     wanted = body or WarmBody()
     address = request.client.host if request.client else ""
-    record = await rooms.coordinator.warm(found, trigger=wanted.trigger, address=address, wait=wanted.wait)
+    record = await rooms.coordinator.warm(
+        found,
+        trigger=wanted.trigger,
+        address=address,
+        wait=wanted.wait,
+        may_spend=lambda: rooms.limits.has_money(visitor),
+    )
     return {"warm": warm_json(record, found.id)}
 
 
@@ -99,12 +107,21 @@ async def warm_session(
     "/{session}/ask",
     response_class=EventStream,
     responses=_ASKED
-    | problems(*_MISSING, "context_gone", "turn_running", "invalid_request", "session_too_large", "body_too_large"),
+    | problems(
+        *_MISSING,
+        "context_gone",
+        "turn_running",
+        "invalid_request",
+        "session_too_large",
+        "body_too_large",
+        "limit_reached",
+    ),
 )
-async def ask_session(session: str, body: AskBody, rooms: InRooms, asker: Asker, render: Render = "") -> Response:
+async def ask_session(session: str, body: AskBody, rooms: InRooms, visitor: Visiting, render: Render = "") -> Response:
     """Ask a question. The answer is an event stream: `turn`, the Messages API's own events, and a `verdict`."""
     question = _checked(body.question, rooms.max_question_chars)
-    found = await rooms.conversations.get(session, asker)
+    found = await rooms.conversations.get(session, visitor.owner)
+    await rooms.limits.ask(visitor)
     turn = await rooms.asking.ask(found, question)
     frames = await rooms.asking.follow(found, turn)
     return event_stream(with_html(frames) if render == "html" else frames, turn)
@@ -114,13 +131,14 @@ async def ask_session(session: str, body: AskBody, rooms: InRooms, asker: Asker,
     "/{session}/fork",
     status_code=201,
     response_model=None,
-    responses=_BEGUN | problems(*_MISSING, "context_gone", "invalid_request", "body_too_large"),
+    responses=_BEGUN | problems(*_MISSING, "context_gone", "invalid_request", "body_too_large", "limit_reached"),
 )
 async def fork_session(
-    session: str, body: ForkBody, rooms: InRooms, asker: Asker, response: Response
+    session: str, body: ForkBody, rooms: InRooms, visitor: Visiting, response: Response
 ) -> dict[str, Any]:
     """A new conversation that shares this one's prefix up to a turn, and so its warm cache."""
-    found = await rooms.conversations.get(session, asker)
+    found = await rooms.conversations.get(session, visitor.owner)
+    await rooms.limits.begin(visitor)
     return await _begun(rooms, await rooms.conversations.fork(found, body.after_turn), response)
 
 

@@ -1,5 +1,6 @@
 """The library over a real Redis: whose contexts there are, by which names, and when their bytes go."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,9 +8,9 @@ import pytest
 
 from app.contexts.library import (
     KEEP_REPLACED_S,
-    MAX_CONTEXTS_PER_OWNER,
     ContextTooLarge,
     Library,
+    TooManyBytes,
     TooManyContexts,
     UnknownContext,
 )
@@ -199,16 +200,47 @@ async def test_a_name_may_be_anything(library: Library, name: str) -> None:
     assert await names(library, ALICE) == []
 
 
-async def test_an_owner_may_have_so_many_and_the_operator_any_number(library: Library, stored: Contexts) -> None:
-    for number in range(MAX_CONTEXTS_PER_OWNER):
+async def test_an_owner_may_have_so_many_and_the_operator_any_number(stored: Contexts) -> None:
+    library = Library(stored, most=3)
+    for number in range(3):
         await library.add(ALICE, f"{number}", context(f"{number}"))
         await library.add(PUBLIC, f"{number}", context(f"{number}"))
-    with pytest.raises(TooManyContexts, match=str(MAX_CONTEXTS_PER_OWNER)):
-        await library.add(ALICE, "one more", context("one more"))
-    await library.add(ALICE, "7", context("in the place of another"))
+    refused = context("one more, refused")
+    with pytest.raises(TooManyContexts, match="3"):
+        await library.add(ALICE, "one more", refused)
+    assert not await stored.exists(refused.id)
+    await library.add(ALICE, "2", context("in the place of another"))
     await library.add(PUBLIC, "one more", context("one more"))
     await library.add(BOB, "first", context("first"))
-    await Library(stored, limited=False).add(ALICE, "one more", context("one more"))
+    await Library(stored).add(ALICE, "one more", context("one more"))
+    await library.remove("0", ALICE)
+    await library.remove("1", ALICE)
+    await library.add(ALICE, "room again", context("room again"))
+
+
+async def test_an_owners_contexts_may_have_so_many_bytes_together(stored: Contexts) -> None:
+    library = Library(stored, most_bytes=1_000)
+    await library.add(ALICE, "a", context("a" * 400))
+    await library.add(ALICE, "b", context("b" * 400))
+    with pytest.raises(TooManyBytes, match="1,000"):
+        await library.add(ALICE, "c", context("c" * 400))
+    # What is refused takes nothing from whoever has the same.
+    with pytest.raises(TooManyBytes):
+        await library.add(ALICE, "c", context("a" * 400))
+    assert await stored.exists(context("a" * 400).id)
+    assert await names(library, ALICE) == ["a", "b"]
+    await library.add(BOB, "c", context("c" * 400))
+    await library.add(ALICE, "b", context("c" * 500))
+    await library.remove("a", ALICE)
+    await library.add(ALICE, "d", context("d" * 400))
+
+
+async def test_limits_hold_however_many_ask_at_once(stored: Contexts) -> None:
+    library = Library(stored, most=2)
+    adding = [library.add(ALICE, f"{number}", context(f"{number}")) for number in range(8)]
+    answers = await asyncio.gather(*adding, return_exceptions=True)
+    assert sum(isinstance(answer, TooManyContexts) for answer in answers) == 6
+    assert len(await names(library, ALICE)) == 2
 
 
 async def test_what_no_request_could_hold_is_refused_with_both_numbers(library: Library) -> None:

@@ -1,0 +1,128 @@
+"""How much one owner may ask: sessions, questions and money, counted over all processes.
+
+Rates are token buckets: a burst up to the whole allowance, and as much again over its period. Money is what the ledger
+says an owner's calls have cost since midnight (UTC); nothing is set aside, so questions under way can go a little beyond it.
+Whoever drops a cookie is another owner, so that the number of new owners per address is limited too.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+
+from app.ledger.book import Ledger
+from app.store.allowances import Allowances
+from app.store.spending import Bucket
+
+MINUTE_S = 60
+DAY_S = 24 * 60 * 60
+# Of an IPv6 address, a network that is one customer's.
+_NETWORK_BITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What one owner may: None is as much as they like."""
+
+    sessions_per_day: int | None = None
+    turns_per_minute: int | None = None
+    usd_per_day: float | None = None
+
+
+UNLIMITED = Allowance()
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks, what they may, and, if anyone could come as such a one, from which address."""
+
+    owner: str
+    allowance: Allowance
+    address: str | None
+
+
+class LimitReached(Exception):
+    """An allowance is used up: which (`limit`), how much it is, and the seconds after which to come back."""
+
+    def __init__(self, limit: str, most: float, retry_after_s: float, said: str) -> None:
+        super().__init__(said)
+        self.limit = limit
+        self.most = most
+        self.retry_after_s = retry_after_s
+
+
+class OwnerLimits:
+    """The limits of a deployment. `owners_per_address` and `usd_per_day` (of all owners together) None: no such limit."""
+
+    def __init__(
+        self,
+        allowances: Allowances,
+        ledger: Ledger,
+        *,
+        owners_per_address: int | None,
+        usd_per_day: float | None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._allowances = allowances
+        self._ledger = ledger
+        self._owners_per_address = owners_per_address
+        self._usd_per_day = usd_per_day
+        self._clock = clock
+
+    async def begin(self, visitor: Visitor) -> None:
+        """A session is to begin. Raises `LimitReached`."""
+        await self._let_in(visitor)
+        most = visitor.allowance.sessions_per_day
+        if most is not None:
+            await self._take("sessions_per_day", visitor.owner, most, DAY_S, "conversations a day")
+
+    async def ask(self, visitor: Visitor) -> None:
+        """A question is to be asked. Raises `LimitReached`."""
+        most_usd = visitor.allowance.usd_per_day
+        if most_usd is not None and await self._ledger.spent_by(visitor.owner) >= most_usd:
+            said = f"Your questions of today have cost what they may, ${most_usd:,.2f}"
+            raise LimitReached("usd_per_day", most_usd, self._until_midnight(), said)
+        if self._usd_per_day is not None and await self._ledger.spent_today() >= self._usd_per_day:
+            said = "Today's questions have cost all that they may here"
+            raise LimitReached("usd_per_day_of_all", self._usd_per_day, self._until_midnight(), said)
+        most = visitor.allowance.turns_per_minute
+        if most is not None:
+            await self._take("turns_per_minute", visitor.owner, most, MINUTE_S, "questions a minute")
+
+    async def has_money(self, visitor: Visitor) -> bool:
+        """Whether anything may be spent for `visitor`."""
+        most_usd = visitor.allowance.usd_per_day
+        return most_usd is None or await self._ledger.spent_by(visitor.owner) < most_usd
+
+    async def _let_in(self, visitor: Visitor) -> None:
+        most = self._owners_per_address
+        if most is None or visitor.address is None or not await self._allowances.bring(visitor.owner, DAY_S):
+            return
+        try:
+            await self._take(
+                "owners_per_address", _network(visitor.address), most, DAY_S, "newcomers a day per address"
+            )
+        except LimitReached:
+            await self._allowances.send_away(visitor.owner)
+            raise
+
+    async def _take(self, limit: str, whose: str, most: int, period_s: int, said: str) -> None:
+        wait_s = await self._allowances.take(Bucket(f"{whose}:{limit}", most, most / period_s))
+        if wait_s > 0:
+            raise LimitReached(limit, most, wait_s, f"At most {most:,} {said}")
+
+    def _until_midnight(self) -> float:
+        return DAY_S - self._clock() % DAY_S
+
+
+def _network(address: str) -> str:
+    """`address`, or the network of one customer that it lies in."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return f"{int(parsed) >> (128 - _NETWORK_BITS):x}::"
