@@ -56,7 +56,7 @@ async def _upstream(settings: Settings) -> Finding:
 
 
 async def _redis(settings: Settings, store: Store) -> Finding:
-    name = "configured"
+    name: str = store.kind
     if settings.redis_url is None:
         try:
             name = f"embedded ({redis_server()}), data in {settings.data_dir}"

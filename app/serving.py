@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from app.processes import CannotStart, Companion, EmbeddedRedis, SandboxProcess
 from app.settings import Settings
+from app.store.address import parse_address
 
 log = logging.getLogger("headstart")
 
@@ -64,7 +65,8 @@ def _run(settings: Settings, listening: socket.socket, redis_url: str, base_url:
         proxy_headers=False,
     )
     log.info(". ".join(said for name, said in settings.notice.items() if said and name != "kind"))
-    log.info("Redis: %s", "configured" if settings.redis_url else f"embedded, data in {settings.data_dir}")
+    where = parse_address(redis_url).kind if settings.redis_url else f"embedded, data in {settings.data_dir}"
+    log.info("Redis: %s", where)
     host, port = listening.getsockname()[:2]
     log.info("Headstart %s is at http://%s:%d", app.version, f"[{host}]" if ":" in host else host, port)
     uvicorn.Server(config).run(sockets=[listening])

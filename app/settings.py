@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from redis import Redis
 
 from app.ledger.prices import load_prices
 from app.models import DEFAULT_MODEL
+from app.store.address import parse_address
 
 
 def default_data_dir() -> Path:
@@ -28,10 +28,7 @@ def _switch(value: Any) -> Any:
 
 
 def _redis_url(value: str) -> str:
-    try:
-        Redis.from_url(value)
-    except ValueError as error:
-        raise ValueError(f"not the URL of a Redis ({error})") from None
+    parse_address(value)
     return value
 
 
@@ -70,6 +67,7 @@ class Settings(BaseSettings):
         env_file=".env",
         env_ignore_empty=True,
         extra="ignore",
+        hide_input_in_errors=True,
         frozen=True,
         populate_by_name=True,
     )
@@ -86,7 +84,9 @@ class Settings(BaseSettings):
     )
     redis_url: Annotated[str, AfterValidator(_redis_url)] | None = Field(
         default=None,
-        description="Redis to keep everything in: redis://, rediss:// or unix://. Without it, an embedded Redis.",
+        repr=False,
+        description="Redis to keep everything in: redis://, unix://, redis+sentinel:// or redis+cluster:// "
+        "(docs/operations.md). Without it, an embedded Redis.",
     )
     model: str = Field(default=DEFAULT_MODEL, description="The model of contexts that name none.")
     prices: Annotated[Path, AfterValidator(_price_list)] | None = Field(

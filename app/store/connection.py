@@ -1,104 +1,277 @@
-"""One Redis client for a process, with four ways to use it and one exception for a Redis that is away."""
+"""Redis as one store: one server, the master that Sentinel names, or a cluster; one exception for when it is away.
+
+Everything goes out as steps: commands over keys of one slot. A step that reaches the wrong server, or one that has just
+gone, is tried again where it belongs, for a fraction of a second; after that Redis is away. So a command may be done more
+than once when its answer got lost. Within a step, order holds whatever happens.
+"""
 
 import asyncio
+import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any, TypeVar
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
+from redis.crc import key_slot
 from redis.exceptions import (
+    AskError,
+    AuthenticationError,
     BusyLoadingError,
+    ClusterDownError,
     ConnectionError,
+    MovedError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
     TimeoutError,
+    TryAgainError,
 )
 
-MAX_CONNECTIONS = 64
-CONNECT_TIMEOUT_S = 2.0
-COMMAND_TIMEOUT_S = 3.0
+from app.store.address import Endpoint, Kind, parse_address
+from app.store.nodes import COMMAND_TIMEOUT_S, Node, Nodes, Unreachable
+from app.store.nodes import Command as Command
 
 RETRY_S = 0.25
+# A connection that was lost, or a slot that has moved, is worth another try; a Redis that does not answer is not.
+PAUSES_S = (0.02, 0.04, 0.08)
+# What servers say that are there and take nothing, also from within a script.
+AWAY = ("MISCONF", "OOM", "READONLY", "LOADING", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "UNBLOCKED")
+
+POLL_S = 0.025
+POLL_SHARE = 0.2
+QUIET_S = 5.0
 
 T = TypeVar("T")
 log = logging.getLogger("headstart.store")
-
-Command = tuple[str | bytes | int | float, ...]
 
 
 class StoreUnavailable(Exception):
     """Redis could not be reached or did not answer in time. Nothing is known about what the last command did."""
 
 
+@dataclass(slots=True, eq=False)
+class Step:
+    """Commands over keys of one slot (None: of any), in order; all of them or none, if `whole`."""
+
+    slot: int | None
+    commands: list[Command]
+    whole: bool = False
+    answers: list[Any] = field(default_factory=list)
+    error: Exception | None = None
+    asking: Endpoint | None = None
+
+    def wire(self) -> list[Command]:
+        """What is sent for it."""
+        if self.whole:
+            return [("MULTI",), *self.commands, ("EXEC",)]
+        return [("ASKING",), *self.commands] if self.asking else self.commands
+
+    def take(self, node: Node, answers: list[Any]) -> None:
+        """Read the answers to what was sent: they are its own, or say why it was not done."""
+        if self.whole:
+            *queued, done = answers
+            refusal = next((answer for answer in queued if isinstance(answer, Exception)), done)
+            self.error = refusal if isinstance(done, Exception) else None
+            answers = [] if self.error else done
+        else:
+            answers = answers[1:] if self.asking else answers
+            self.error = next((answer for answer in answers if isinstance(answer, Exception) and is_away(answer)), None)
+        self.answers = [node.shaped(*pair) for pair in zip(self.commands, answers, strict=False)]
+        asked_elsewhere = isinstance(self.error, AskError) and not isinstance(self.error, MovedError)
+        # Redis takes no ASKING within a transaction: that waits until its slot has moved.
+        self.asking = _named(self.error, node) if asked_elsewhere and not self.whole else None
+
+
 class Store:
-    """A Redis at `url` (`redis://`, `rediss://` or `unix://`), connected to when first used. Answers are bytes.
+    """Redis at `url` (its forms: `app/store/address.py`), connected to when first used. Answers are bytes.
 
     Every method raises `StoreUnavailable` when Redis is away; everything else that redis-py raises is a bug of ours.
     """
 
     def __init__(self, url: str) -> None:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=MAX_CONNECTIONS,
-            timeout=COMMAND_TIMEOUT_S,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=COMMAND_TIMEOUT_S,
-            # A connection that was lost is worth another try; a Redis that does not answer is not.
-            retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 2, (ConnectionError,)),
-        )
-        # redis-py types the generic command as untyped; what we send and get is typed by the modules beside this one.
-        self._redis: Any = Redis.from_pool(pool)
+        self._address = parse_address(url)
+        self._nodes = Nodes(self._address)
+
+    @property
+    def kind(self) -> Kind:
+        """What there is at the URL."""
+        return self._address.kind
 
     async def do(self, *command: str | bytes | int | float) -> Any:
         """One command."""
-        with _reaching_redis():
-            return await self._redis.execute_command(*command)
+        step = Step(self._slot(command), [command])
+        await self._perform([step])
+        return _granted(step.answers)[0]
 
     async def run(self, script: str, keys: Sequence[str], args: Sequence[str | bytes | int | float]) -> Any:
         """The Lua script in `script`.lua beside this file, in one step; `keys` share a slot."""
-        with _reaching_redis():
-            return await self._redis.register_script(_source(script))(keys=list(keys), args=list(args))
+        source, digest = _source(script)
+        try:
+            return await self.do("EVALSHA", digest, len(keys), *keys, *args)
+        except NoScriptError:
+            # This server has not seen it; from now on it has.
+            return await self.do("EVAL", source, len(keys), *keys, *args)
 
     async def together(self, commands: Sequence[Command]) -> list[Any]:
         """Several commands over keys of one slot, all or none."""
-        return await self._pipelined(commands, transaction=True)
+        step = Step(self._slot(commands[0]), list(commands), whole=True)
+        await self._perform([step])
+        return _granted(step.answers)
 
     async def batch(self, commands: Sequence[Command]) -> list[Any]:
-        """Several commands in one round trip, each on its own: a refused one has its `ResponseError` as its answer."""
-        return await self._pipelined(commands, transaction=False)
+        """Several commands in one round trip (to each node), each on its own: a refused one has its `ResponseError` as
+        its answer. Those over keys of one slot are done in order."""
+        if not self._nodes.sharded:
+            step = Step(None, list(commands))
+            await self._perform([step])
+            return step.answers
+        places: dict[int | None, list[int]] = {}
+        for place, command in enumerate(commands):
+            places.setdefault(self._slot(command), []).append(place)
+        # In a cluster a server can become the one that takes them between two commands: then not the second alone.
+        steps = [
+            Step(slot, [commands[place] for place in its], whole=slot is not None and len(its) > 1)
+            for slot, its in places.items()
+        ]
+        await self._perform(steps)
+        answers: list[Any] = [None] * len(commands)
+        for step, its in zip(steps, places.values(), strict=True):
+            for place, answer in zip(its, step.answers, strict=True):
+                answers[place] = answer
+        return answers
+
+    async def news(self, after: Mapping[str, str], block_ms: int) -> list[Any]:
+        """What streams have beyond an entry each, as XREAD answers it; waits up to `block_ms` for the first.
+
+        A cluster reads no two slots in one XREAD, and a blocked connection for each stream does not carry thousands: there
+        they are looked at again and again, all in one round trip to each node, as often as takes a fifth of the time.
+        """
+        if not self._nodes.sharded:
+            return await self.do("XREAD", "BLOCK", block_ms, "STREAMS", *after, *after.values()) or []
+        commands: list[Command] = [("XREAD", "STREAMS", name, entry) for name, entry in after.items()]
+        pause, ends = POLL_S, time.monotonic() + block_ms / 1000
+        while True:
+            await asyncio.sleep(pause)
+            looked = time.monotonic()
+            found = [stream for answer in _granted(await self.batch(commands)) for stream in answer or []]
+            now = time.monotonic()
+            pause = max(POLL_S, (now - looked) / POLL_SHARE)
+            if found or now + pause > ends:
+                return found
 
     async def listen(self, channel: str) -> AsyncIterator[bytes | None]:
         """Messages published on `channel`; None first, when the subscription stands. One connection while it lasts."""
         with _reaching_redis():
-            async with self._redis.pubsub() as subscription:
-                await subscription.subscribe(channel)
-                async for message in subscription.listen():
-                    yield message["data"] if message["type"] == "message" else None
+            await self._nodes.know()
+            node = self._nodes.having(None)
+            try:
+                async with node.subscription() as subscription:
+                    await subscription.subscribe(channel)
+                    async for message in _messages(subscription):
+                        yield message
+            except (ConnectionError, TimeoutError, OSError):
+                self._nodes.suspect()
+                raise
 
     async def check(self) -> None:
-        """Raise `StoreUnavailable` unless Redis answers."""
-        await self.do("PING")
+        """Raise `StoreUnavailable` unless Redis answers: every primary, in a cluster."""
+        with _reaching_redis():
+            try:
+                await self._nodes.know()
+                answers = await asyncio.gather(*(node.ask([("PING",)]) for node in self._nodes.owners))
+                _granted([answer for (answer,) in answers])
+            except (ConnectionError, TimeoutError, OSError):
+                self._nodes.suspect()
+                raise
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._redis.aclose()
+        await self._nodes.close()
 
-    async def _pipelined(self, commands: Sequence[Command], *, transaction: bool) -> list[Any]:
-        with _reaching_redis():
-            async with self._redis.pipeline(transaction=transaction) as pipeline:
-                for command in commands:
-                    pipeline.execute_command(*command)
-                answers: list[Any] = await pipeline.execute(raise_on_error=transaction)
-        for answer in answers:
-            if isinstance(answer, Exception) and _is_away(answer):
-                raise StoreUnavailable(f"Redis is away: {type(answer).__name__}") from answer
-        return answers
+    def _slot(self, command: Command) -> int | None:
+        if not self._nodes.sharded or command[0] in ("PUBLISH", "TIME"):
+            return None
+        key = command[{"EVALSHA": 3, "EVAL": 3, "XREAD": 2}.get(str(command[0]), 1)]
+        return key_slot(key if isinstance(key, bytes) else str(key).encode())
+
+    async def _perform(self, steps: Sequence[Step]) -> None:
+        """Have each of `steps` done, wherever its slot is by now."""
+        left, started = list(steps), time.monotonic()
+        for pause in (*PAUSES_S, None):
+            await self._try(left)
+            left = [step for step in left if step.error is not None]
+            errors = [step.error for step in left if step.error is not None]
+            if not errors:
+                return
+            if bug := next((error for error in errors if not is_away(error)), None):
+                raise bug
+            late = time.monotonic() > started + COMMAND_TIMEOUT_S
+            if pause is None or late or not all(map(_is_passing, errors)):
+                raise _away(errors[0]) from errors[0]
+            await asyncio.sleep(pause)
+
+    async def _try(self, steps: Sequence[Step]) -> None:
+        by_node: dict[Node, list[Step]] = {}
+        try:
+            await self._nodes.know()
+            for step in steps:
+                node = self._nodes.at(step.asking) if step.asking else self._nodes.having(step.slot)
+                by_node.setdefault(node, []).append(step)
+        except Unreachable as error:
+            for step in steps:
+                step.error = error
+            return
+        if len(by_node) == 1:
+            await self._exchange(*by_node.popitem())
+        else:
+            await asyncio.gather(*(self._exchange(node, its) for node, its in by_node.items()))
+
+    async def _exchange(self, node: Node, steps: Sequence[Step]) -> None:
+        sent = [step.wire() for step in steps]
+        try:
+            answers = iter(await node.ask([command for wire in sent for command in wire]))
+        except (ConnectionError, TimeoutError, OSError) as error:
+            for step in steps:
+                step.error = error
+                step.asking = None
+        else:
+            for step, wire in zip(steps, sent, strict=True):
+                step.take(node, [next(answers) for _ in wire])
+        for step in steps:
+            if step.error is not None and step.asking is None:
+                self._nodes.suspect(_named(step.error, node))
+
+
+def _named(error: Exception | None, node: Node) -> Endpoint | None:
+    """The node to which `node` sent us on."""
+    # It names no host when that is its own.
+    return Endpoint(error.host or node.endpoint.host, error.port) if isinstance(error, AskError) else None
+
+
+def _granted(answers: list[Any]) -> list[Any]:
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    return answers
+
+
+async def _messages(subscription: Any) -> AsyncIterator[bytes | None]:
+    asked = False
+    while True:
+        message = await subscription.get_message(timeout=QUIET_S)
+        if message is None:
+            # A server that has vanished says nothing either.
+            if asked:
+                raise TimeoutError("nothing comes over this connection any more")
+            await subscription.ping()
+        elif message["type"] in ("subscribe", "message"):
+            yield message["data"] if message["type"] == "message" else None
+        asked = message is None
 
 
 @contextmanager
@@ -106,17 +279,31 @@ def _reaching_redis() -> Iterator[None]:
     try:
         yield
     except (ConnectionError, TimeoutError, ResponseError, OSError) as error:
-        if not _is_away(error):
+        if not is_away(error):
             raise
-        raise StoreUnavailable(f"Redis is away: {type(error).__name__}") from error
+        raise _away(error) from error
 
 
-def _is_away(error: Exception) -> bool:
-    """Whether Redis is not there to take what we write: gone, loading, a replica, full, or unable to write its disk."""
+def _away(error: Exception) -> StoreUnavailable:
+    said = str(error) if isinstance(error, Unreachable) else type(error).__name__
+    if isinstance(error, MovedError):
+        said = "the keys are at another node; the URL of a cluster begins with redis+cluster://"
+    return StoreUnavailable(f"Redis is away: {said}")
+
+
+def is_away(error: Exception) -> bool:
+    """Whether Redis is not there to take what we write: gone, loading, a replica, full, unable to write its disk, …"""
     if isinstance(error, ResponseError):
-        full = isinstance(error, BusyLoadingError | ReadOnlyError | OutOfMemoryError)
-        return full or "MISCONF" in str(error) or "OOM" in str(error)
-    return True
+        elsewhere = isinstance(error, AskError | TryAgainError | ClusterDownError | ReadOnlyError | OutOfMemoryError)
+        return elsewhere or any(code in str(error) for code in AWAY)
+    return isinstance(error, ConnectionError | TimeoutError | OSError)
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether the same command may well be taken in an instant, here or elsewhere."""
+    if isinstance(error, BusyLoadingError | AuthenticationError):
+        return False
+    return isinstance(error, ConnectionError | AskError | TryAgainError | ReadOnlyError)
 
 
 async def persistently(step: Callable[[], Awaitable[T]]) -> T:
@@ -139,5 +326,7 @@ async def relinquish(tasks: Collection[asyncio.Task[None]]) -> None:
 
 
 @cache
-def _source(script: str) -> str:
-    return files("app.store").joinpath(f"{script}.lua").read_text()
+def _source(script: str) -> tuple[str, str]:
+    """A script, and the name by which Redis knows it."""
+    source = files("app.store").joinpath(f"{script}.lua").read_text()
+    return source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()

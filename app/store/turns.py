@@ -104,10 +104,10 @@ class Turns:
 
     async def follow(self, positions: Mapping[tuple[str, str], int], block_ms: int) -> dict[str, list[Entry]]:
         """New entries of several journals, by turn: waits up to `block_ms` for the first. Keys are (session, turn)."""
-        names = {keys.journal(session, turn).encode(): turn for session, turn in positions}
+        names = {keys.journal(session, turn): turn for session, turn in positions}
         after = [EventId.from_int(position).entry for position in positions.values()]
-        answer = await self._store.do("XREAD", "BLOCK", block_ms, "STREAMS", *names, *after)
-        return {names[name]: [_parse_entry(raw) for raw in entries] for name, entries in answer or []}
+        answer = await self._store.news(dict(zip(names, after, strict=True)), block_ms)
+        return {names[name.decode()]: [_parse_entry(raw) for raw in entries] for name, entries in answer}
 
     async def without_journal(self, turns: Sequence[tuple[str, str]]) -> list[str]:
         """Those of `turns`, given as (session, turn), that have no journal any more."""

@@ -1,0 +1,159 @@
+"""Over a Redis cluster: three primaries, each with a replica."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.exceptions import ResponseError
+
+from app.store import keys
+from app.store.connection import Store, StoreUnavailable
+from app.store.ledger import LedgerStore
+from app.store.turns import Entry, EventId, Turns
+from app.store.warms import Warms
+from tests.failover import ClusterProcess, Server
+from tests.recorder import Recorder
+from tests.walk import findings, go_on_after, two_servers, walk
+
+WORKS_AGAIN_WITHIN_S = 15
+SCRIPTS = Path(__file__).parent.parent / "app" / "store"
+
+
+@pytest.fixture(scope="session")
+def cluster_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterProcess]:
+    process = ClusterProcess(tmp_path_factory.mktemp("cluster"))
+    try:
+        process.start()
+        yield process
+    finally:
+        process.stop()
+
+
+@pytest.fixture
+def cluster(cluster_process: ClusterProcess) -> ClusterProcess:
+    """A running, empty cluster."""
+    cluster_process.flush()
+    return cluster_process
+
+
+@pytest.fixture
+async def store(cluster: ClusterProcess) -> AsyncIterator[Store]:
+    store = Store(cluster.url)
+    yield store
+    await store.close()
+
+
+def test_the_contract_holds_and_every_script_stays_in_one_slot(cluster: ClusterProcess, upstream: Recorder) -> None:
+    with two_servers(cluster.url, upstream) as (client, other):
+        walk(client, other, upstream)
+    asyncio.run(_run_what_takes_time(cluster.url))
+    ran = {
+        script.stem
+        for script in SCRIPTS.glob("*.lua")
+        for server in cluster.servers
+        if server.ask("SCRIPT", "EXISTS", hashlib.sha1(script.read_bytes()).hexdigest()) == [1]
+    }
+    assert ran == {script.stem for script in SCRIPTS.glob("*.lua")}
+
+
+async def _run_what_takes_time(url: str) -> None:
+    """What runs only when a call lasts for seconds."""
+    store = Store(url)
+    assert not await Warms(store, "u").renew("d", 1, lease_ms=1000)
+    await LedgerStore(store, "u").vouch(["call"], 1000)
+    await store.close()
+
+
+def test_when_a_primary_is_killed_answers_go_on_and_questions_are_taken_again(
+    cluster: ClusterProcess, upstream: Recorder
+) -> None:
+    with two_servers(cluster.url, upstream) as (client, other):
+        fresh = client.start()["session"]
+        killed = time.monotonic()
+        lost = go_on_after(lambda session: cluster.kill_primary(keys.session(session)), client, upstream)
+        for one in (client, other):
+            assert one.ask(one.start()["session"], "New?")[-1].name == "verdict"
+        assert client.ask(fresh, "Still?")[-1].name == "verdict"
+        assert time.monotonic() - killed < WORKS_AGAIN_WITHIN_S
+        cluster.restart(lost)
+        walk(client, other, upstream)
+
+
+async def test_a_batch_over_many_slots_is_answered_in_order_and_refused_one_by_one(store: Store) -> None:
+    names = [f"many:{number}" for number in range(200)]
+    assert await store.batch([("SET", name, name) for name in names]) == [True] * len(names)
+    await store.do("RPUSH", "{a}list", 1)
+    answers = await store.batch(
+        [("GET", "many:7"), ("GET", "{a}list"), ("HGETALL", "{a}none"), ("RPUSH", "{a}list", 2), ("GET", "many:8")]
+    )
+    assert isinstance(answers[1], ResponseError) and "WRONGTYPE" in str(answers[1])
+    assert [answers[0], *answers[2:]] == [b"many:7", {}, 2, b"many:8"]
+    assert await store.together([("HSET", "{b}h", "f", 1), ("HGETALL", "{b}h")]) == [1, {b"f": b"1"}]
+
+
+async def test_a_script_that_a_node_does_not_know_is_given_to_it(cluster: ClusterProcess, store: Store) -> None:
+    for server in cluster.servers:
+        server.answers("SCRIPT", "FLUSH")
+    for number in range(20):
+        assert await store.run("take_token", [keys.bucket(f"b{number}")], [1, 1]) == 1
+
+
+async def test_a_slot_that_moves_is_followed_and_its_events_stay_in_order(
+    cluster: ClusterProcess, store: Store
+) -> None:
+    session, turns = keys.new_session_id(), Turns(store)
+    await store.do("HSET", keys.session(session), "running", "")
+    turn = keys.new_turn_id(session)
+    assert await turns.accept(session, turn, {"question": "?"}, b"first") is None
+
+    def events(*numbers: int) -> list[tuple[str, str, Entry]]:
+        return [(session, turn, Entry(EventId(0, number), b"%d" % number)) for number in numbers]
+
+    assert await turns.write(events(2, 3)) == [True, True]
+    cluster.migrate(keys.session(session))
+    assert (await turns.get(session, turn) or {})["state"] == "running"
+    assert await turns.write(events(4)) == [True]
+    with pytest.raises(StoreUnavailable):
+        await turns.write(events(5, 6))
+    cluster.settle(keys.session(session))
+    assert await turns.write(events(5, 6)) == [True, True]
+    assert [entry.id.sequence for entry in await turns.read(session, turn, 0)] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_journals_of_many_slots_are_followed_at_once(store: Store) -> None:
+    turns, positions = Turns(store), {}
+    for _ in range(50):
+        session = keys.new_session_id()
+        turn = keys.new_turn_id(session)
+        await store.do("XADD", keys.journal(session, turn), "0-1", "f", b"first")
+        positions[session, turn] = int(EventId(0, 1))
+    assert await turns.follow(positions, 50) == {}
+    grown = list(positions)[::10]
+    following = asyncio.create_task(turns.follow(positions, 5000))
+    await store.batch([("XADD", keys.journal(*one), "0-2", "f", b"second") for one in grown])
+    news = await following
+    while len(news) < len(grown):
+        news |= await turns.follow({one: at for one, at in positions.items() if one[1] not in news}, 5000)
+    assert {turn: [entry.frame for entry in entries] for turn, entries in news.items()} == {
+        turn: [b"second"] for _, turn in grown
+    }
+
+
+async def test_doctor_looks_at_the_cluster_and_at_urls_that_mistake_it(cluster: ClusterProcess, tmp_path: Path) -> None:
+    assert await findings(cluster.url) == (True, "Redis: a cluster, answers")
+    good, said = await findings(f"redis://127.0.0.1:{cluster.primary_of('a key').port}")
+    assert (good, said) == (True, "Redis: one server, answers")
+    one = Store(f"redis://127.0.0.1:{cluster.primary_of('a key').port}")
+    with pytest.raises(StoreUnavailable, match=r"redis\+cluster://"):
+        await one.batch([("GET", name) for name in "abcdef"])
+    await one.close()
+    alone = Server(tmp_path / "alone")
+    try:
+        alone.start()
+        good, said = await findings(f"redis+cluster://127.0.0.1:{alone.port}")
+    finally:
+        alone.kill()
+    assert not good and said.startswith("Redis: a cluster: Redis is away: no node of the cluster answers"), said
