@@ -98,7 +98,7 @@ async def test_a_script_that_a_node_does_not_know_is_given_to_it(cluster: Cluste
     for server in cluster.servers:
         server.answers("SCRIPT", "FLUSH")
     for number in range(20):
-        assert await store.run("take_token", [keys.bucket(f"b{number}")], [1, 1]) == 1
+        assert await store.run("learn_tokens", [keys.context(f"c{number}")], [1]) is None
 
 
 async def test_a_slot_that_moves_is_followed_and_its_events_stay_in_order(
