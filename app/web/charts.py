@@ -17,6 +17,7 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 6, 12, 24
 HEIGHT = 210
 ROW = 66
 LABEL_ROOM = 42
+LINE = 14
 # Bars of a distribution in a doubling of time.
 PER_DOUBLING = 4
 # The times that an empty chart of distributions shows: a quarter of a second to half a minute.
@@ -78,12 +79,14 @@ def columns(chart: Chart, width: int) -> Markup:
 
 
 def lines(chart: Chart, width: int) -> Markup:
-    """A line for each series, with a dot at every value; broken where a period has none."""
+    """A line for each series, with a dot at every value; broken where a period has none. Where no series has two values,
+    there is no line to follow: each dot is larger, and says what it is."""
     known = [value for series in chart.series for value in series.values if value is not None]
     if not any(known):
         return _nothing(chart.title, width)
     scale = _Scale(max(known), width, len(chart.names), whole=chart.whole)
     parts = [_axes(chart, scale, width)]
+    alone = all(sum(value is not None for value in series.values) < 2 for series in chart.series)
     for series in chart.series:
         points = [(place, value) for place, value in enumerate(series.values) if value is not None]
         path = "".join(
@@ -92,11 +95,12 @@ def lines(chart: Chart, width: int) -> Markup:
         )
         parts.append(Markup('<path class="{}" d="{}"/>').format(series.mark, path))
         parts += [
-            Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="3"/>').format(
-                series.mark, scale.x(place), scale.y(value)
+            Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{}"/>').format(
+                series.mark, scale.x(place), scale.y(value), 5 if alone else 3
             )
             for place, value in points
         ]
+    parts += _said_of_dots(chart, scale) if alone else []
     parts += [_period(chart, scale, place, Markup()) for place in range(len(chart.names))]
     return _svg(chart.title, width, HEIGHT, parts)
 
@@ -175,6 +179,26 @@ def _axes(chart: Chart, scale: _Scale, width: int) -> Markup:
         if (last - place) % every == 0:
             parts.append(_text(scale.x(place), HEIGHT - 8, name, "middle"))
     return Markup("").join(parts)
+
+
+def _said_of_dots(chart: Chart, scale: _Scale) -> list[Markup]:
+    """The name and value of every dot beside it, on the side with more room, and never one upon another."""
+    dots = sorted(
+        (scale.y(value) + 4, place, f"{series.name}: {chart.unit(value)}")
+        for series in chart.series
+        for place, value in enumerate(series.values)
+        if value is not None
+    )
+    # Each at its dot: or below the one above it, or, where the chart ends, above the one below it.
+    lowest = HEIGHT - BOTTOM - 4
+    heights = list(accumulate((y for y, _, _ in dots), lambda above, y: max(y, above + LINE)))
+    upwards = (min(y, lowest) for y in reversed(heights))
+    heights = list(accumulate(upwards, lambda below, y: min(y, below - LINE)))[::-1]
+    beside = 10 if 2 * dots[0][1] < len(chart.names) else -10
+    return [
+        _text(scale.x(place) + beside, y, said, "start" if beside > 0 else "end")
+        for y, (_, place, said) in zip(heights, dots, strict=True)
+    ]
 
 
 def _period(chart: Chart, scale: _Scale, place: int, drawn: Markup) -> Markup:

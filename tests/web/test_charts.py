@@ -62,6 +62,23 @@ def test_lines_have_a_dot_for_every_value_and_break_where_there_is_none(values: 
         assert drawn[1].count("L") == sum(one and two for one, two in pairwise(known))
 
 
+@given(st.integers(0, 3), st.lists(st.floats(1, 1e5), min_size=1, max_size=4))
+def test_a_single_moment_says_what_its_dots_are(place: int, values: list[float]) -> None:
+    named = [[value if at == place else None for at in range(4)] for value in values]
+    svg = lines(chart(*named), 400)
+    ElementTree.fromstring(svg)
+    assert svg.count('r="5"') == len(values)
+    said = re.findall(r'<text x="([\d.]+)" y="([\d.-]+)" text-anchor="(start|end)">series (\d): ([\d,]+)<', svg)
+    assert {(int(number), shown) for *_, number, shown in said} == {(n, count(v)) for n, v in enumerate(values)}
+    lines_of_text = sorted(float(y) for _, y, *_ in said)
+    assert all(0 < y < HEIGHT for y in lines_of_text)
+    assert all(lower - upper >= 13.9 for upper, lower in pairwise(lines_of_text))
+
+
+def test_where_there_are_lines_to_follow_dots_say_nothing() -> None:
+    assert "series 0:" not in lines(chart([1, 2, None, None], [None, None, 3, None]), 400)
+
+
 def test_where_there_is_nothing_it_says_so() -> None:
     for svg in (columns(chart([0, 0, 0, None]), 400), lines(chart([None] * 4), 400)):
         assert "Nothing in this time" in svg
