@@ -174,7 +174,8 @@ def _add_doctor(commands: "Commands[argparse.ArgumentParser]") -> None:
         help="check the settings, Redis, the upstream and the contexts; explain a session or a context",
         description="Check what the server would find: settings, Redis, the upstream and its key (at no cost), and "
         "contexts that look as if they will miss the cache. Exit status 1 when something is wrong. With a name, explain "
-        "in plain words what the cache did for a session, turn by turn, or what it will do for a context.",
+        "in plain words what the cache did for a session, turn by turn, with times and costs; or whether a context is warm "
+        "now, until when, what was spent on it, and what will miss.",
     )
     doctor.add_argument("name", nargs="?", metavar="SESSION|CONTEXT", help="a session's id, or a context's name or id")
     doctor.set_defaults(run=_doctor)

@@ -141,6 +141,17 @@ class Warms:
         return await self._store.run(script, [self._key(digest)], args)
 
 
+async def known_anywhere(store: Store, digest: str) -> list[tuple[WarmRecord, int]]:
+    """What is known of `digest` at any upstream, each with the time. Looks through every key: for people, not requests."""
+    pattern, cursor, found = keys.warm("*", digest), b"0", []
+    while True:
+        cursor, names = await store.do("SCAN", cursor, "MATCH", pattern, "COUNT", 10_000)
+        upstreams = [name.decode().removeprefix("hs:warm:{").split(":")[0] for name in names]
+        found += [await Warms(store, upstream).get(digest) for upstream in upstreams]
+        if int(cursor) == 0:
+            return found
+
+
 def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
