@@ -85,14 +85,14 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         upstream=upstream,
         speculation=speculation,
     )
-    prospects = Prospects(warms)
+    prospects, uses = Prospects(warms), Uses(store)
     coordinator = Coordinator(
         warms=warms,
         writer=writer,
-        changes=Changes(stored_contexts, prefixes, warms),
+        changes=Changes(stored_contexts, prefixes, warms, uses),
         ledger=ledger,
         speculation=speculation,
-        uses=Uses(store),
+        uses=uses,
         prospects=prospects,
         patience=Patience(ledger, prospects, settings.join_timeout_s),
     )

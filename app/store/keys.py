@@ -134,6 +134,10 @@ def uses(context: str) -> str:
     return f"hs:uses:{{{context}}}"
 
 
+def prefixes(context: str) -> str:
+    return f"hs:uses:{{{context}}}:prefixes"
+
+
 def odds(context: str) -> str:
     return f"hs:odds:{{{context}}}"
 

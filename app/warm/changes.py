@@ -14,7 +14,8 @@ from app.prompt.context import Parameters, Ttl
 from app.prompt.prefix import Transcript
 from app.store.contexts import PUBLIC, Contexts
 from app.store.sessions import SessionRecord
-from app.store.warms import Warms, WarmState
+from app.store.uses import Uses
+from app.store.warms import WarmRecord, Warms, WarmState
 from app.warm.prefixes import ContextGone, Prefixes
 
 SHOWN_CHARS = 60
@@ -36,7 +37,8 @@ class Change:
 class Changes:
     """Compares the first prefix of a session with those that its context's earlier users had warm."""
 
-    def __init__(self, contexts: Contexts, prefixes: Prefixes, warms: Warms) -> None:
+    def __init__(self, contexts: Contexts, prefixes: Prefixes, warms: Warms, uses: Uses) -> None:
+        self._uses = uses
         self._contexts = contexts
         self._prefixes = prefixes
         self._warms = warms
@@ -52,6 +54,15 @@ class Changes:
                 # Under its own digest stands what the question itself has just written.
                 if digest not in (None, session.digests[0]) and await self._was_warm(digest, at_ms):
                     return await self._change(session.context, mine, context, other)
+        return await self._asked_otherwise(session, mine, at_ms)
+
+    async def _asked_otherwise(self, session: SessionRecord, mine: Parameters, at_ms: int) -> Change | None:
+        """Other sessions have the context warm with parameters of their own: another model, mostly."""
+        written = await self._uses.prefixes(session.context)
+        others = [digest for digest in written if digest != session.digests[0]]
+        for digest, (record, _) in zip(others, await self._warms.get_all(others), strict=True):
+            if _was_live(record, at_ms):
+                return _parameters_change(mine, Parameters(**written[digest]))
         return None
 
     async def _versions(self, session: SessionRecord) -> list[tuple[str, Parameters]]:
@@ -71,8 +82,7 @@ class Changes:
 
     async def _was_warm(self, digest: str, at_ms: int) -> bool:
         record, _ = await self._warms.get(digest)
-        live = record.state in (WarmState.WARM, WarmState.COLD) and record.expires_ms is not None
-        return live and (record.expires_ms or 0) > at_ms
+        return _was_live(record, at_ms)
 
     async def _change(self, context: str, mine: Parameters, before: str, other: Parameters) -> Change | None:
         """What sets `context` with the parameters `mine` apart from the version `before` with those of `other`."""
@@ -85,6 +95,10 @@ class Changes:
                 detail = await asyncio.to_thread(lambda: first_difference(b"".join(old), b"".join(new)))
                 return Change(Reason.PREFIX_CHANGED, detail)
         return _parameters_change(mine, other)
+
+
+def _was_live(record: WarmRecord, at_ms: int) -> bool:
+    return record.state in (WarmState.WARM, WarmState.COLD) and (record.expires_ms or 0) > at_ms
 
 
 def first_difference(old: bytes, new: bytes) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from app.ledger.book import Ledger
 from app.ledger.usage import Usage
 from app.ledger.verdict import Expectation, Reason
-from app.models import find_model
+from app.models import find_model, is_known
 from app.prompt.context import Parameters, Ttl
 from app.store.connection import StoreUnavailable, persistently, relinquish
 from app.store.sessions import SessionRecord
@@ -194,6 +194,7 @@ class Coordinator:
             return
         await self._warms.settle(plan.digest, plan.fence, written(usage, message_id, plan.now_ms + ttl_ms))
         await self._writer.learn_tokens(session, usage)
+        await self._remember(session)
 
     async def release(self, plan: Plan, error: UpstreamError | None = None) -> None:
         """A question under `plan` ended before its answer began: others need not wait for it."""
@@ -279,6 +280,13 @@ class Coordinator:
                 await persistently(lambda: self._speculation.settle(grant, record.cost_usd))
             if record.state is WarmState.WARM:
                 await persistently(lambda: self._speculation.learn(session, trigger, used=False))
+                await persistently(lambda: self._remember(session))
+
+    async def _remember(self, session: SessionRecord) -> None:
+        """Keep what the context's own prefix was asked with, to be able to say what changed."""
+        # Anybody can name a model, and what is kept here is shown to others.
+        if len(session.digests) == 1 and session.isolation is None and is_known(session.parameters["model"]):
+            await self._uses.remember(session.context, session.digests[0], session.parameters)
 
     async def _renew(self, digest: str, fence: int, lost: Callable[[], None] | None) -> None:
         while True:

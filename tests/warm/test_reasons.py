@@ -182,6 +182,29 @@ def test_model_changed_names_both(sandboxed: Client) -> None:
     assert verdict["detail"] == "it is warm for claude-sonnet-5-5, and was asked of claude-opus-5-5"
 
 
+@pytest.mark.parametrize("first_is", ["warm", "question"])
+def test_model_changed_also_when_it_is_warm_for_a_model_that_only_a_session_named(
+    sandboxed: Client, first_is: str
+) -> None:
+    sandboxed.add_context(documents=MANUAL)
+    first = sandboxed.start(model="claude-opus-5-5")["session"]
+    if first_is == "warm":
+        assert sandboxed.warm(first, wait=True)["state"] == "warm"
+    else:
+        sandboxed.ask(first, "What is red?")
+    verdict = verdict_of(sandboxed, sandboxed.start()["session"])
+    assert (verdict["cache"], verdict["reason"]) == ("miss", "model_changed")
+    assert verdict["detail"] == "it is warm for claude-opus-5-5, and was asked of claude-sonnet-5-5"
+
+
+def test_a_model_that_anybody_could_have_named_is_not_shown_to_others(client: Client, upstream: Recorder) -> None:
+    upstream.default = cold
+    client.add_context(documents=MANUAL)
+    client.ask(client.start(model="call-me-on-555")["session"], "What is red?")
+    verdict = verdict_of(client, client.start()["session"])
+    assert (verdict["reason"], verdict["detail"]) == ("not_warmed", None)
+
+
 @pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize(
     ("changed", "reason", "detail"),
