@@ -10,12 +10,14 @@ again one by one, past what failed before it: events of one journal could change
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from hiredis import pack_command
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -63,8 +65,11 @@ class Node:
         wire = list(commands)
         connection = await self._pool.get_connection()
         try:
-            await connection.send_packed_command(connection.pack_commands(wire))
-            return [await _read(connection) for _ in wire]
+            # hiredis packs, and one clock runs for all answers: redis-py's own ways cost three times what is left.
+            packed = [pack_command(command) for command in wire]  # type: ignore[arg-type]  # of any length
+            await connection.send_packed_command(b"".join(packed))
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                return [await _read(connection) for _ in wire]
         finally:
             if self._left:
                 await connection.disconnect()
@@ -90,7 +95,7 @@ class Node:
 
 async def _read(connection: Any) -> Any:
     try:
-        return await connection.read_response()
+        return await connection.read_response(timeout=math.inf)
     except ResponseError as refused:
         return refused
 
