@@ -37,7 +37,7 @@ from app.turns.asking import Asking, FirstEvent
 from app.turns.conversations import Conversations
 from app.turns.journal import Journal
 from app.turns.problems import problem_of
-from app.turns.producer import Services
+from app.turns.services import Services
 from app.upstream.client import Upstream
 from app.warm.changes import Changes
 from app.warm.coordinator import Coordinator
@@ -99,6 +99,7 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
     conversations = Conversations(stored_sessions, stored_turns, prefixes, coordinator.lifetime)
     services = Services(
         turns=stored_turns,
+        sessions=stored_sessions,
         journal=Journal(stored_turns),
         coordinator=coordinator,
         prefixes=prefixes,
@@ -107,8 +108,10 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         keep_journal_s=settings.journal_ttl_s,
         # Servers that are not Claude refuse fields that they do not know.
         diagnose=settings.notice["kind"] != "custom",
+        max_attempts=settings.turn_attempts,
+        stall_s=settings.upstream_stall_s,
     )
-    asking = Asking(services, conversations.get, _first_event)
+    asking = Asking(services, conversations.get, _first_event, unread_s=settings.unread_stop_s)
     rooms = Rooms(
         library=Library(
             stored_contexts,

@@ -11,8 +11,8 @@ from app.store.address import parse_address
 
 log = logging.getLogger("headstart")
 
-# Open streams are given this long when we are told to stop; clients resume them elsewhere.
-DRAIN_S = 1
+# Open connections are given this long once no turn runs here any more.
+CLOSE_S = 1
 SANDBOX_KEY = "sandbox"
 
 
@@ -48,6 +48,7 @@ def _run(settings: Settings, listening: socket.socket, redis_url: str, base_url:
     # Imported here, while the companions start: together that takes half the time.
     import uvicorn
 
+    from app.draining import Server
     from app.main import create_app
 
     app = create_app(settings, redis_url=redis_url, base_url=base_url, api_key=api_key)
@@ -59,7 +60,7 @@ def _run(settings: Settings, listening: socket.socket, redis_url: str, base_url:
         loop="uvloop",
         ws="none",
         lifespan="on",
-        timeout_graceful_shutdown=DRAIN_S,
+        timeout_graceful_shutdown=CLOSE_S,
         server_header=False,
         # `app.web.forwarded` decides whose word counts.
         proxy_headers=False,
@@ -69,7 +70,7 @@ def _run(settings: Settings, listening: socket.socket, redis_url: str, base_url:
     log.info("Redis: %s", where)
     host, port = listening.getsockname()[:2]
     log.info("Headstart %s is at http://%s:%d", app.version, f"[{host}]" if ":" in host else host, port)
-    uvicorn.Server(config).run(sockets=[listening])
+    Server(config, app.state.rooms.asking.drain, settings.drain_s if settings.redis_url else 0).run([listening])
 
 
 def _key(settings: Settings) -> str:

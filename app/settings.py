@@ -142,8 +142,26 @@ class Settings(BaseSettings):
     upstream_timeout_s: float = Field(
         default=300.0, gt=0, le=3600, description="How long the upstream may be silent before a call fails."
     )
+    upstream_stall_s: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="How long an answer that has begun may say nothing, not even `ping`, before it is asked for again.",
+    )
     upstream_retries: int = Field(
         default=2, ge=0, le=10, description="How often the SDK tries again after 429, 529, 5xx or a lost connection."
+    )
+    turn_attempts: int = Field(
+        default=3, ge=1, le=10, description="How often an answer that breaks off is asked for, the first time included."
+    )
+    unread_stop_s: float = Field(
+        default=60.0, ge=0, description="A turn that nobody reads for so long is stopped, to save the money; 0: never."
+    )
+    drain_s: float = Field(
+        default=20.0,
+        ge=0,
+        le=3600,
+        description="How long running turns may take to end after SIGTERM, before other processes go on with them.",
     )
     max_question_chars: int = Field(
         default=100_000, gt=0, le=300_000, description="The longest question, in characters."

@@ -29,6 +29,13 @@ from tests.running import RedisProcess, serving
 KEY = "sk-test-key"
 
 
+@pytest.fixture
+def server(redis: RedisProcess, upstream: Recorder) -> Iterator[str]:
+    """Headstart's URL; a turn has one attempt. What more of them do is in test_attempts.py."""
+    with serving(redis.url, upstream.url, turn_attempts=1) as url:
+        yield url
+
+
 async def break_off_at_once(exchange: Exchange) -> None:
     exchange.cut()
 

@@ -165,10 +165,12 @@ def test_a_stop_from_another_process_ends_the_turn_and_what_was_said_stays(
     with half_answered(client, upstream) as (session, turn, stream):
         assert stop(elsewhere, turn) == {"turn": turn, "state": "running"}
         last = list(stream)[-1]
-        assert (last.name, last.data) == ("stopped", {"turn": turn})
+        assert (last.name, last.data["turn"], last.data["reason"]) == ("stopped", turn, None)
     assert upstream.exchanges[0].hung_up.wait(5)
     (stopped,) = elsewhere.session(session)["turns"]
-    assert (stopped["state"], stopped["answer"], stopped["verdict"]) == ("stopped", FIRST_HALF, None)
+    assert (stopped["state"], stopped["answer"]) == ("stopped", FIRST_HALF)
+    assert stopped["verdict"] == last.data["verdict"]
+    assert (stopped["verdict"]["cache"], stopped["verdict"]["read"]) == ("hit", 5000)
     prefix = client.session(session)["prefix"]
     assert client.ask(session, "And?")[-1].name == "verdict"
     body = upstream.asks[-1].json

@@ -45,10 +45,11 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """A turn's times in milliseconds from when it was accepted; `waited` is the part spent joining a warm."""
+    """A turn's times in milliseconds from when it was accepted; `waited` is the part spent joining a warm. What another
+    process saw come is not known."""
 
     waited: int
-    first_byte: int
+    first_byte: int | None
     first_text: int | None
     total: int
 
@@ -68,7 +69,7 @@ class Verdict:
     output: int
     expected_read: int
     waited_ms: int
-    ttfb_ms: int
+    ttfb_ms: int | None
     ttft_ms: int | None
     total_ms: int
     cold_ms: int | None

@@ -5,6 +5,6 @@ local running = redis.call('HGET', KEYS[1], 'running')
 if running and running ~= '' then return running end
 local number = redis.call('RPUSH', KEYS[4], ARGV[1])
 redis.call('HSET', KEYS[1], 'running', ARGV[1])
-redis.call('HSET', KEYS[2], 'turn', ARGV[1], 'number', number, 'epoch', 0, 'state', 'running', unpack(ARGV, 3))
+redis.call('HSET', KEYS[2], 'turn', ARGV[1], 'number', number, 'epoch', 0, 'attempts', 1, 'state', 'running', unpack(ARGV, 3))
 redis.call('XADD', KEYS[3], '0-1', 'f', ARGV[2])
 return ''

@@ -13,7 +13,8 @@ TURN_PREFIX = "t_"
 _RANDOM_BYTES = 16
 _RANDOM_DIGITS = 2 * _RANDOM_BYTES
 
-RUNNING = "hs:running"
+RUNNING = "hs:{running}"
+LOOKED = "hs:{running}:looked"
 STOPS = "hs:stops"
 SAMPLE = "hs:sample"
 LEDGER = "hs:{ledger}:entries"
@@ -67,6 +68,10 @@ def turn_list(session: str) -> str:
 
 def turn(session: str, turn: str) -> str:
     return f"hs:{{{session}}}:turn:{turn}"
+
+
+def tailed(session: str, turn: str) -> str:
+    return f"hs:{{{session}}}:tailed:{turn}"
 
 
 def journal(session: str, turn: str) -> str:

@@ -93,7 +93,7 @@ class Sessions:
         await self._store.do("DEL", keys.session(session))
         turns = [turn.decode() for turn in await self._store.do("LRANGE", keys.turn_list(session), 0, -1)]
         named = [name(session) for name in (keys.transcript, keys.ends, keys.turn_list)]
-        owned = [name(session, turn) for turn in turns for name in (keys.turn, keys.journal)]
+        owned = [name(session, turn) for turn in turns for name in (keys.turn, keys.journal, keys.tailed)]
         await self._store.do("DEL", *named, *owned)
         if turns:
             await self._store.do("ZREM", keys.RUNNING, *turns)

@@ -2,7 +2,8 @@
 
 A turn is a hash; its journal is a Redis Stream of finished SSE frames. Ids of stream entries are `epoch-sequence`: a
 producer writes under the epoch it was given, and Redis itself refuses an entry that is not after the last one, so a
-producer whose turn was taken over (a higher epoch) can write nothing more. Clients see one integer for both.
+producer whose turn was taken over (a higher epoch) can write nothing more. Clients see one integer for both. An epoch
+begins with an entry that shows nothing: it is there so that the one before it is over.
 
 States: running → done | stopped | failed. A turn starts in `accept_turn.lua` and ends in `finish_turn.lua`, once.
 """
@@ -54,6 +55,15 @@ class Entry:
     id: EventId
     frame: bytes
     last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a turn stands: the epoch it is in, None when it was erased, and whether somebody wants it stopped."""
+
+    turn: str
+    epoch: int | None
+    stop: bool
 
 
 class Turns:
@@ -173,13 +183,33 @@ class Turns:
         """`turn` has ended: nobody need watch over it any more."""
         await self._store.do("ZREM", keys.RUNNING, turn)
 
-    async def adopt_orphans(self, lease_ms: int) -> list[str]:
-        """Turns that nobody vouches for any more: for `lease_ms` the caller's alone to end."""
-        return [turn.decode() for turn in await self._store.run("adopt_orphans", [keys.RUNNING], [lease_ms])]
+    async def adopt_orphans(self, lease_ms: int, patience_ms: int) -> dict[str, int]:
+        """Turns that nobody vouches for any more, with the milliseconds for which that has been so: for `lease_ms` the
+        caller's alone to take. When nobody asked for `patience_ms`, there are none until producers had time to vouch."""
+        found = await self._store.run("adopt_orphans", [keys.RUNNING, keys.LOOKED], [lease_ms, patience_ms])
+        return {turn.decode(): int(late_ms) for turn, late_ms in zip(found[::2], found[1::2], strict=True)}
 
-    async def raise_epoch(self, session: str, turn: str) -> int:
-        """A new epoch for `turn`: from here on its former producer can write nothing."""
-        return int(await self._store.do("HINCRBY", keys.turn(session, turn), "epoch", 1))
+    async def take(self, session: str, turn: str, epoch: int) -> int | None:
+        """Begin another attempt at `turn` under `epoch` + 1: from here on, nothing can be written under `epoch`.
+
+        Answers the number of attempts made, with this one; None when the turn is not in `epoch`, has ended or was erased.
+        """
+        named = [keys.session(session), keys.turn(session, turn), keys.journal(session, turn)]
+        return int(await self._store.run("take_turn", named, [epoch])) or None
+
+    async def hand_over(self, session: str, turn: str, epoch: int) -> None:
+        """Leave `turn`, produced under `epoch`, for another process to go on with at once."""
+        if await self._store.run("hand_over_turn", [keys.turn(session, turn)], [epoch]):
+            await self.vouch([turn], 0)
+
+    async def mark_tailed(self, turns: Sequence[tuple[str, str]], for_ms: int) -> None:
+        """Say that clients of this process read `turns`, given as (session, turn), and will for `for_ms`."""
+        await self._store.batch([("SET", keys.tailed(session, turn), "", "PX", for_ms) for session, turn in turns])
+
+    async def untailed(self, turns: Sequence[tuple[str, str]]) -> list[str]:
+        """Those of `turns`, given as (session, turn), that no process has marked."""
+        answers = await self._store.batch([("EXISTS", keys.tailed(session, turn)) for session, turn in turns])
+        return [turn for (_, turn), marked in zip(turns, answers, strict=True) if not marked]
 
     async def ask_to_stop(self, session: str, turn: str) -> None:
         """Have whichever process produces `turn` end it."""
@@ -191,12 +221,16 @@ class Turns:
         async for message in self._store.listen(keys.STOPS):
             yield message.decode() if message is not None else None
 
-    async def asked_to_stop(self, running: Sequence[tuple[str, str]]) -> list[str]:
-        """Those of the `running` (session, turn) that somebody wants stopped."""
+    async def stand(self, running: Sequence[tuple[str, str]]) -> list[Standing]:
+        """How each of the `running` (session, turn) stands."""
         if not running:
             return []
-        answers = await self._store.batch([("HGET", keys.turn(session, turn), "stop") for session, turn in running])
-        return [turn for (_, turn), answer in zip(running, answers, strict=True) if answer]
+        named = [keys.turn(session, turn) for session, turn in running]
+        answers = await self._store.batch([("HMGET", name, "epoch", "stop") for name in named])
+        return [
+            Standing(turn, None if epoch is None else int(epoch), stop is not None)
+            for (_, turn), (epoch, stop) in zip(running, answers, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,12 +91,13 @@ class Warms:
         margin_ms: int,
         rest_ms: int,
         young_ms: int = 0,
+        again: bool = False,
     ) -> Claim:
         """Become the one who writes `digest`'s entry, unless someone is at it, or it is warm for `margin_ms` more, or
         the last attempt failed less than `rest_ms` ago. A question, which writes it too, claims without a `trigger`; it
-        takes over from a warm that began less than `young_ms` ago."""
+        takes over from a warm that began less than `young_ms` ago, and, when it is asked `again`, from itself."""
         granted, now, fields = await self._run(
-            "claim_warm", digest, [session, lease_ms, margin_ms, KEEP_MS, rest_ms, trigger, young_ms]
+            "claim_warm", digest, [session, lease_ms, margin_ms, KEEP_MS, rest_ms, trigger, young_ms, int(again)]
         )
         return Claim(int(granted) or None, _parse(_pairs(fields), int(now)), int(now))
 

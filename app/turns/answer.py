@@ -20,6 +20,7 @@ class Answer:
         self.usage = Usage()
         self.diagnosed: dict[str, Any] | None = None
         self.thinks = False
+        self.whole = False
         self._blocks: dict[int, dict[str, Any]] = {}
         self._pieces: dict[int, dict[str, list[str]]] = {}
 
@@ -53,6 +54,8 @@ class Answer:
             self.diagnosed = _mended(diagnosed) if isinstance(diagnosed, dict) else None
         elif name == "message_delta":
             self.usage = self.usage.updated(data.get("usage"))
+        elif name == "message_stop":
+            self.whole = True
         elif name == "content_block_start":
             index, block = data["index"], _checked(data["content_block"])
             if not isinstance(index, int):

@@ -1,38 +1,29 @@
-"""Questions in, turns out: accepting them, tailing them, stopping them, and ending those whose process is gone.
+"""Questions in, turns out: accepting them, tailing them, stopping them, and leaving them to others when this process ends.
 
-Every process runs one of these. A turn is produced by the process that accepted it, which vouches for it in the store
-again and again; a turn that nobody vouches for is ended by whichever process notices first.
+Every process runs one of these. A turn is produced by the process that accepted it, as long as that lives.
 """
 
-import asyncio
-import json
-import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from app.prompt.render import ask_tail
 from app.store import keys
-from app.store.connection import StoreUnavailable, relinquish
 from app.store.sessions import SessionRecord
 from app.store.turns import Entry, EventId, TurnState
 from app.turns.conversations import UnknownSession
 from app.turns.frames import own_frame
 from app.turns.journal import Journal, first_entry
-from app.turns.problems import abandoned
-from app.turns.producer import Producer, Services
+from app.turns.producer import Producer, Told
+from app.turns.running import Running
+from app.turns.services import Services
+from app.turns.watch import VOUCHED_MS, Watch
 from app.warm.coordinator import Plan
 
-log = logging.getLogger("headstart.turn")
-
 MAX_REQUEST_BYTES = 32_000_000
-VOUCH_S = 2.0
-VOUCHED_MS = 8_000
-RETRY_S = 1.0
-INTERRUPT_AGAIN_S = 0.2
-
-T = TypeVar("T")
+# Leaving a turn takes a few round trips to Redis; clients wait no longer for one that is away.
+LEAVE_WITHIN_S = 0.5
 
 
 class TurnRunning(Exception):
@@ -45,6 +36,10 @@ class TurnRunning(Exception):
 
 class UnknownTurn(LookupError):
     """There is no such turn, or it is not the asker's."""
+
+
+class Draining(Exception):
+    """This process is about to end, and accepts no turns any more; others do."""
 
 
 class RequestTooLarge(ValueError):
@@ -66,48 +61,68 @@ class FirstEvent:
 
 
 class Asking:
-    """The turns of this process. `first_event` renders the data of a turn's first event."""
+    """The turns of this process. `first_event` renders the data of a turn's first event; a turn that nobody reads for
+    `unread_s` seconds is stopped, unless that is 0."""
 
     def __init__(
         self,
         services: Services,
         find_session: Callable[[str, str], Awaitable[SessionRecord]],
         first_event: Callable[[FirstEvent], dict[str, Any]],
+        *,
+        unread_s: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._services = services
         self._find_session = find_session
         self._first_event = first_event
         self._clock = clock
-        self._producers: dict[str, tuple[Producer, asyncio.Task[None]]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._draining = False
+        self._running = Running(self.journal.abandon)
+        self._watch = Watch(services, self._running, unread_s=unread_s, clock=clock)
 
     @property
     def journal(self) -> Journal:
         return self._services.journal
 
+    @property
+    def draining(self) -> bool:
+        """Whether this process is about to end."""
+        return self._draining
+
     def start(self) -> None:
-        """Begin to vouch for our turns, to end orphans, and to hear of stops."""
+        """Begin to write journals, and to watch over turns."""
         self.journal.start()
-        loops = (self._vouch(), self._end_orphans(), self._hear_stops())
-        self._tasks = [asyncio.create_task(loop) for loop in loops]
+        self._watch.start()
+
+    async def drain(self, within_s: float) -> None:
+        """Accept no turns any more; let those that run end within `within_s` seconds, and leave the others to other
+        processes. Clients that read what is produced elsewhere are sent there."""
+        self._draining = True
+        self._watch.stop_adopting()
+        self.journal.send_readers_away(all_of_them=False)
+        if not await self._running.over(within_s):
+            for producer in self._running:
+                self._running.tell(producer.turn, Told.LEAVE)
+            await self._running.over(LEAVE_WITHIN_S)
+            self.journal.send_readers_away(all_of_them=True)
 
     async def close(self, within_s: float) -> None:
-        """End every turn that runs here, as interrupted; within `within_s` seconds, or leave it to other processes."""
-        running = list(self._producers.values())
-        for producer, task in running:
-            self._interrupt(producer, task)
-        if running:
-            await asyncio.wait([task for _, task in running], timeout=within_s)
-        await relinquish([*self._tasks, *(task for _, task in self._producers.values())])
+        """Leave every turn that runs here; within `within_s` seconds, or have others find out by themselves."""
+        await self.drain(0)
+        await self._running.over(within_s)
+        await self._watch.close()
+        await self._running.close()
         await self.journal.close()
 
     async def ask(self, session: SessionRecord, question: str) -> str:
         """Accept `question` and begin to answer it; the turn's id.
 
-        Raises `TurnRunning`, `RequestTooLarge`, and `UnknownSession` when the session was erased meanwhile.
+        Raises `TurnRunning`, `RequestTooLarge`, `Draining`, and `UnknownSession` when the session was erased meanwhile.
         """
-        started = time.monotonic()
+        asked_at = time.monotonic()
+        if self._draining:
+            raise Draining
         if session.running is not None:
             raise TurnRunning(session.running)
         tail = ask_tail(question, first=len(session.digests) == 1, max_tokens=session.parameters["max_tokens"])
@@ -121,10 +136,7 @@ class Asking:
             await self._services.coordinator.release(plan)
             raise
         feed = self.journal.open(session.id, turn, first)
-        producer = Producer(self._services, session, turn, question, plan, feed, started)
-        task = asyncio.create_task(producer.run(), name=f"turn {turn}")
-        self._producers[turn] = (producer, task)
-        task.add_done_callback(lambda done: self._forget(producer, done))
+        self._running.start(Producer(self._services, session, turn, question, feed, asked_at=asked_at, plan=plan))
         return turn
 
     async def follow(self, session: SessionRecord, turn: str) -> AsyncIterator[bytes]:
@@ -132,8 +144,11 @@ class Asking:
         return await self.journal.tail(session.id, turn, 0)
 
     async def tail(self, turn: str, owner: str, after: int) -> AsyncIterator[bytes]:
-        """The turn's frames after event `after`, until its end. Raises `UnknownTurn` and `JournalGone`."""
-        return await self.journal.tail(await self._session_of(turn, owner), turn, after)
+        """The turn's frames after event `after`, until its end. Raises `UnknownTurn`, `JournalGone`, and `Draining`."""
+        session = await self._session_of(turn, owner)
+        if self._draining and turn not in self._running:
+            raise Draining
+        return await self.journal.tail(session, turn, after)
 
     async def stop(self, turn: str, owner: str) -> TurnState:
         """Have the turn end, wherever it is produced; its state as it stood. Raises `UnknownTurn`."""
@@ -142,7 +157,7 @@ class Asking:
         if fields is None:
             raise UnknownTurn(turn)
         state = TurnState(fields["state"])
-        if state is TurnState.RUNNING and not self._stop_here(turn):
+        if state is TurnState.RUNNING and not self._running.tell(turn, Told.STOP):
             await self._services.turns.ask_to_stop(session, turn)
         return state
 
@@ -173,78 +188,3 @@ class Asking:
         if await self._services.turns.get(session, turn) is None:
             raise UnknownTurn(turn)
         return session
-
-    def _forget(self, producer: Producer, task: asyncio.Task[None]) -> None:
-        self._producers.pop(producer.turn, None)
-        self.journal.abandon(producer.turn)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("turn %s was left without an end", producer.turn, exc_info=error)
-
-    def _stop_here(self, turn: str) -> bool:
-        producer, task = self._producers.get(turn, (None, None))
-        if producer is None or task is None:
-            return False
-        if not producer.stopping and not producer.ending:
-            producer.stopping = True
-            self._interrupt(producer, task)
-        return True
-
-    def _interrupt(self, producer: Producer, task: asyncio.Task[None]) -> None:
-        """Have `producer` turn to its end. Again until it does: redis-py sends commands under `asyncio.wait_for`, which
-        until Python 3.12 loses a cancellation that comes as the command has just been sent."""
-        if not producer.ending and not task.done():
-            task.cancel()
-            asyncio.get_running_loop().call_later(INTERRUPT_AGAIN_S, self._interrupt, producer, task)
-
-    async def _vouch(self) -> None:
-        while True:
-            await asyncio.sleep(VOUCH_S)
-            if self._producers:
-                await self._reaching_redis(self._services.turns.vouch(list(self._producers), VOUCHED_MS))
-
-    async def _end_orphans(self) -> None:
-        while True:
-            orphans = await self._reaching_redis(self._services.turns.adopt_orphans(VOUCHED_MS))
-            for turn in orphans or []:
-                await self._reaching_redis(self._end_orphan(turn))
-            await asyncio.sleep(VOUCH_S)
-
-    async def _end_orphan(self, turn: str) -> None:
-        session = keys.session_of_turn(turn)
-        fields = await self._services.turns.get(session, turn) if session else None
-        if session and fields and fields["state"] == TurnState.RUNNING and turn not in self._producers:
-            log.warning("turn %s of session %s lost its process: ended as interrupted", turn, session)
-            problem = abandoned()
-            number = EventId(await self._services.turns.raise_epoch(session, turn), 1)
-            last = Entry(number, own_frame(number, "error", problem), last=True)
-            ending = {"state": TurnState.FAILED.value, "problem": json.dumps(problem)}
-            await self._services.turns.finish(
-                session, turn, last, ending, appended=None, keep_journal_s=self._services.keep_journal_s
-            )
-        if turn not in self._producers:
-            await self._services.turns.forget_running(turn)
-
-    async def _hear_stops(self) -> None:
-        while True:
-            await self._reaching_redis(self._hear_stops_once())
-            await asyncio.sleep(RETRY_S)
-
-    async def _hear_stops_once(self) -> None:
-        async for turn in self._services.turns.stops():
-            if turn is not None:
-                self._stop_here(turn)
-                continue
-            # Listening from here on: what was asked before has to be looked up.
-            running = [(producer.session.id, turn) for turn, (producer, _) in self._producers.items()]
-            for missed in await self._services.turns.asked_to_stop(running):
-                self._stop_here(missed)
-
-    async def _reaching_redis(self, work: Awaitable[T]) -> T | None:
-        """What `work` gives, None when it failed: these loops go on, whatever happens."""
-        try:
-            return await work
-        except StoreUnavailable:
-            return None
-        except Exception:
-            log.exception("a step of keeping turns failed")
-            return None

@@ -7,6 +7,7 @@ by one task for all of them. A client is an index into its turn's frames, so a s
 
 import asyncio
 import logging
+import time
 from bisect import bisect_right
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,7 +18,11 @@ from app.store.turns import Entry, EventId, Turns
 log = logging.getLogger("headstart.journal")
 
 FOLLOW_BLOCK_MS = 200
+# Frames that a client is given at once: what it has not taken yet waits here only once, as everybody's frames.
+MOST_AT_ONCE = 500
 RETRY_S = 0.25
+# For so long, a process that said that a turn is read by its clients need not say it again.
+TAILED_MS = 15_000
 
 
 class JournalGone(LookupError):
@@ -38,12 +43,26 @@ class Feed:
         self.ended = False
         self.cut = False
         self.clients = 0
+        self._left_at = time.monotonic()
         self._changed: asyncio.Event = asyncio.Event()
 
     @property
     def last(self) -> int:
         """The last event's id, 0 before the first."""
         return self.ids[-1] if self.ids else 0
+
+    def enter(self) -> None:
+        """A client reads."""
+        self.clients += 1
+
+    def leave(self) -> None:
+        """A client reads no more."""
+        self.clients -= 1
+        self._left_at = time.monotonic()
+
+    def unread_for(self) -> float:
+        """For how many seconds no client of this process has read."""
+        return 0.0 if self.clients else time.monotonic() - self._left_at
 
     def publish(self, entries: list[Entry]) -> None:
         """Give clients what Redis has."""
@@ -66,8 +85,10 @@ class Feed:
             # Looked up each time: a client that comes from elsewhere can be ahead of this process.
             index = bisect_right(self.ids, after)
             if index < len(self.frames):
-                chunk, after = b"".join(self.frames[index:]), self.last
-                yield chunk
+                upto = index + MOST_AT_ONCE
+                chunk, after = b"".join(self.frames[index:upto]), self.ids[index:upto][-1]
+                if chunk:
+                    yield chunk
             elif self.ended or self.cut:
                 return
             else:
@@ -117,6 +138,17 @@ class Journal:
         feed.publish([first])
         return feed
 
+    async def adopt(self, session: str, turn: str) -> Feed:
+        """The feed of a turn that this process goes on with, up to date. Nobody else writes its journal any more."""
+        followed = self._feeds.get(turn)
+        feed = followed or Feed(session, turn)
+        entries = await self._turns.read(session, turn, feed.last)
+        # Clients may have come meanwhile, to a feed that was read from the start, or gone.
+        feed = self._feeds.setdefault(turn, feed)
+        feed.publish(entries)
+        self._produced.add(turn)
+        return feed
+
     def put(self, feed: Feed, entry: Entry) -> None:
         """Have `entry` written, and then published."""
         self._pending.append((feed, entry))
@@ -130,7 +162,7 @@ class Journal:
         await barrier.passed.wait()
 
     def end(self, feed: Feed, last: Entry | None) -> None:
-        """Nothing more is produced here: `last` is the end that Redis has, None when it was refused."""
+        """Nothing more is produced here: `last` is the end that Redis has, None when it was refused, or is not ours."""
         self._produced.discard(feed.turn)
         if last is not None:
             feed.publish([last])
@@ -140,21 +172,40 @@ class Journal:
 
     def abandon(self, turn: str) -> None:
         """The producer of `turn` is gone: if it has not ended, its clients have to look for its end elsewhere."""
-        if turn in self._produced:
-            self.end(self._feeds[turn], None)
+        feed = self._feeds.get(turn)
+        if feed is not None and turn in self._produced:
+            self.end(feed, None)
+        self._produced.discard(turn)
 
     async def tail(self, session: str, turn: str, after: int) -> AsyncIterator[bytes]:
         """The frames of `turn` after event `after`, until its end. Raises `JournalGone`, before the first frame."""
-        feed = self._feeds.get(turn) or await self._open_remote(session, turn)
-        feed.clients += 1
-        return self._frames(feed, after)
+        return self._frames(self._feeds.get(turn) or await self._open_remote(session, turn), after)
+
+    async def mark_tailed(self) -> None:
+        """Tell whoever produces the turns that our clients read, and this process does not produce, that they are read."""
+        read = [
+            (feed.session, turn) for turn, feed in self._feeds.items() if turn not in self._produced and feed.clients
+        ]
+        if read:
+            await self._turns.mark_tailed(read, TAILED_MS)
+
+    def send_readers_away(self, *, all_of_them: bool) -> None:
+        """Cut off the clients of turns that other processes produce, or of all: this one ends; they can read elsewhere."""
+        for turn, feed in list(self._feeds.items()):
+            if all_of_them or turn not in self._produced:
+                feed.abandon()
+                self._forget_unread(feed)
 
     async def _frames(self, feed: Feed, after: int) -> AsyncIterator[bytes]:
+        # A client that never gets here leaves nothing behind. Others may have come to this turn meanwhile, or gone.
+        feed = feed if feed.cut else self._feeds.setdefault(feed.turn, feed)
+        self._followed.set()
+        feed.enter()
         try:
             async for chunk in feed.frames_after(after):
                 yield chunk
         finally:
-            feed.clients -= 1
+            feed.leave()
             self._forget_unread(feed)
 
     def _forget_unread(self, feed: Feed) -> None:
@@ -164,12 +215,11 @@ class Journal:
             del self._feeds[feed.turn]
 
     async def _open_remote(self, session: str, turn: str) -> Feed:
+        await self._turns.mark_tailed([(session, turn)], TAILED_MS)
         feed = Feed(session, turn)
         feed.publish(await self._turns.read(session, turn, 0))
         if not feed.ids:
             raise JournalGone(turn)
-        feed = self._feeds.setdefault(turn, feed)
-        self._followed.set()
         return feed
 
     async def _write(self) -> None:

@@ -1,58 +1,67 @@
-"""One turn from acceptance to its end: wait for the warm if there is one, ask, write every event, close the books.
+"""One turn from acceptance, or from where another process left it, to its end: wait for the warm if there is one, ask,
+write every event, close the books.
 
-A producer ends its turn exactly once, as done, stopped or failed, together with what that adds to the transcript. When
-the journal refuses it (erased, or taken over), it stops spending and writes nothing more.
+A call that breaks off in the middle is made again, within bounds, under a new epoch of the turn: before the reader saw any
+text nobody notices; after, `restart` says that the text begins anew. A producer ends its turn exactly once, as done,
+stopped or failed, together with what that adds to the transcript. When the journal refuses it (erased, or taken over), it
+stops spending and writes nothing more.
 """
 
 import asyncio
 import json
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from enum import Enum, auto
 from typing import Any
 
-from app.ledger.book import Call, Ledger
+from app.ledger.book import Call
 from app.ledger.counters import Answered
-from app.ledger.verdict import Expectation, Timing, judge
-from app.prompt.prefix import Transcript, append_turn
+from app.ledger.verdict import Timing, judge
+from app.prompt.prefix import Transcript
 from app.prompt.render import ask_tail
 from app.store.connection import StoreUnavailable, persistently
 from app.store.sessions import SessionRecord
-from app.store.turns import Appended, Entry, EventId, Turns, TurnState
+from app.store.turns import Entry, EventId, TurnState
 from app.turns.answer import Answer
+from app.turns.appending import append
+from app.turns.attempt import Attempt
 from app.turns.frames import own_frame, upstream_frame
-from app.turns.journal import Feed, Journal
+from app.turns.journal import Feed
 from app.turns.problems import Problem, abandoned, internal_error, problem_of
-from app.upstream.client import Upstream
-from app.upstream.errors import UpstreamError
-from app.warm.coordinator import Coordinator, Plan
-from app.warm.prefixes import ContextGone, Prefixes
+from app.turns.replay import Replayed
+from app.turns.services import Services
+from app.upstream.errors import UpstreamCode, UpstreamError
+from app.upstream.events import Event
+from app.warm.coordinator import Plan
+from app.warm.prefixes import ContextGone
 
 log = logging.getLogger("headstart.turn")
 
+# Between attempts, doubled with each: long enough for an upstream that is overloaded, short enough for who waits.
+PAUSE_S = 0.5
+# How much of the bound on silence may pass before it is set anew: setting it costs more than an event does.
+REARM = 0.25
+
 _OUTCOMES = {TurnState.DONE: "ok", TurnState.STOPPED: "stopped"}
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What every producer of a process works with. `diagnose` says that the upstream has cache diagnostics."""
-
-    turns: Turns
-    journal: Journal
-    coordinator: Coordinator
-    prefixes: Prefixes
-    ledger: Ledger
-    upstream: Upstream
-    keep_journal_s: int
-    diagnose: bool
 
 
 class Superseded(Exception):
     """The journal takes no more from us: the turn was erased, or has another producer."""
 
 
+class Told(Enum):
+    """What a producer was told while it worked; it is cancelled to hear it."""
+
+    STOP = auto()  # end the turn: its reader wants no more
+    STOP_UNREAD = auto()  # end the turn: nobody reads it
+    LEAVE = auto()  # leave the turn to another process: this one ends
+    LOST = auto()  # another process has the turn
+
+
 class Producer:
-    """Produces one accepted turn. Once it is `ending`, it must be left to end."""
+    """Produces one accepted turn, whose journal is `feed`, under `epoch`. `so_far` is what readers have of it; `attempts`
+    counts this one and those before it. Once it is `ending`, it must be left to end."""
 
     def __init__(
         self,
@@ -60,160 +69,232 @@ class Producer:
         session: SessionRecord,
         turn: str,
         question: str,
-        plan: Plan,
         feed: Feed,
-        started: float,
+        *,
+        asked_at: float,
+        plan: Plan | None,
+        epoch: int = 0,
+        attempts: int = 1,
+        so_far: Replayed | None = None,
+        told: Told | None = None,
     ) -> None:
         self.session = session
         self.turn = turn
-        self.stopping = False
+        self.feed = feed
+        self.epoch = epoch
+        self.told = told
         self.ending = False
         self._services = services
         self._question = question
-        self._plan = plan
-        self._feed = feed
-        self._epoch = 0
+        self._asked_at = asked_at
+        self._attempts = attempts
+        self._attempt = Attempt(plan)
         self._sequence = 1
-        self._answer = Answer()
+        so_far = so_far or Replayed()
+        self._answer: Answer = so_far.answer
+        self._shown = so_far.shown
         self._transcript: Transcript | None = None
-        self._expected = Expectation(0, None)
-        self._started = started
         self._waited_s = 0.0
-        self._opened: Call | None = None
-        self._called_at: float | None = None
-        self._first_byte_at: float | None = None
-        self._first_thinking_at: float | None = None
-        self._first_text_at: float | None = None
-        self._error: UpstreamError | None = None
 
     async def run(self) -> None:
-        """Produce until the turn has ended."""
+        """Produce until the turn has ended, or is another's."""
         try:
             await self._produce()
         except Exception:
             # A bug while ending it: the least that is owed is an end.
             log.exception("turn %s could not be ended well", self.turn)
             await persistently(lambda: self._finish(TurnState.FAILED, [], None, internal_error()))
-            await persistently(lambda: self._services.turns.forget_running(self.turn))
 
     async def _produce(self) -> None:
         try:
-            await self._ask()
+            await self._answer_it()
             await self._end(TurnState.DONE)
         except asyncio.CancelledError:
             if self.ending:
                 raise
-            # Cancelled by us, to end the turn: from here on this task goes on as any other.
-            await (self._end(TurnState.STOPPED) if self.stopping else self._end(TurnState.FAILED, abandoned()))
+            # Cancelled by us, to be told something: from here on this task goes on as any other.
+            if self.told in (Told.STOP, Told.STOP_UNREAD):
+                await self._end(TurnState.STOPPED)
+            else:
+                await self._leave()
         except Superseded:
-            await self._end(TurnState.FAILED, abandoned())
+            await self._leave()
         except (UpstreamError, ContextGone, StoreUnavailable) as error:
-            self._error = error if isinstance(error, UpstreamError) else None
             await self._end(TurnState.FAILED, problem_of(error))
         except Exception:
             log.exception("turn %s failed", self.turn)
             await self._end(TurnState.FAILED, internal_error())
 
+    async def _answer_it(self) -> None:
+        """Attempt until the answer is whole. Raises what the last attempt failed with."""
+        self._transcript = await self._services.prefixes.of(self.session)
+        if self.told is not None:
+            raise asyncio.CancelledError
+        while not self._answer.whole:
+            try:
+                await self._ask()
+            except UpstreamError as error:
+                self._attempt.error = error
+                await self._close_attempt(error.code)
+                broke_off = self._attempt.streaming and error.retryable
+                if not broke_off or self._attempts >= self._services.max_attempts:
+                    raise
+                log.warning("turn %s: attempt %d broke off: %s", self.turn, self._attempts, error.detail)
+                await asyncio.sleep(PAUSE_S * 2 ** (self._attempts - 1))
+                await self._begin_again()
+
+    async def _begin_again(self) -> None:
+        # What waits to be written belongs to the epoch that ends here.
+        await self._services.journal.flush()
+        taken = await persistently(lambda: self._services.turns.take(self.session.id, self.turn, self.epoch))
+        if taken is None:
+            raise Superseded(self.turn)
+        self.epoch, self._sequence, self._attempts = self.epoch + 1, 1, taken
+        self._attempt = Attempt(None)
+
     async def _ask(self) -> None:
-        services = self._services
-        if self._plan.kind == "join":
-            self._plan = await services.coordinator.join(self.session, self._plan)
-            self._waited_s = time.monotonic() - self._started
-        self._expected = await services.coordinator.expectation(self.session, self._plan)
-        self._transcript = await services.prefixes.of(self.session)
-        prefix = self._transcript.prefix()
+        services, attempt, transcript = self._services, self._attempt, self._transcript
+        assert transcript is not None
+        plan = attempt.plan or await services.coordinator.plan(self.session, again=True)
+        attempt.plan = plan
+        if plan.kind == "join":
+            began = time.monotonic()
+            plan = attempt.plan = await services.coordinator.join(self.session, plan)
+            self._waited_s += time.monotonic() - began
+        attempt.expected = await services.coordinator.expectation(self.session, plan)
+        prefix = transcript.prefix()
         tail = ask_tail(
             self._question,
             first=prefix.first,
             max_tokens=self.session.parameters["max_tokens"],
             diagnostics={"previous_message_id": self.session.last_message} if services.diagnose else None,
         )
-        async with services.coordinator.holding(self._plan.digest, self._plan.fence):
+        async with services.coordinator.holding(plan.digest, plan.fence):
             await self._stream(prefix.body(tail))
 
     async def _stream(self, body: bytes) -> None:
-        opened = Call(
+        attempt, stall_s, now = self._attempt, self._services.stall_s, asyncio.get_running_loop().time
+        opened = self._opening()
+        await self._services.ledger.open(opened)
+        attempt.opened, attempt.called_at = opened, time.monotonic()
+        async with self._services.upstream.ask(body) as events:
+            attempt.streaming = True
+            try:
+                armed = now()
+                async with asyncio.timeout_at(armed + stall_s) as silence:
+                    async for event in events:
+                        await self._take(event)
+                        if now() - armed > REARM * stall_s:
+                            armed = now()
+                            silence.reschedule(armed + stall_s)
+            except TimeoutError:
+                raise UpstreamError(UpstreamCode.TIMEOUT, f"it said nothing for {stall_s:g} s") from None
+
+    def _opening(self) -> Call:
+        """The call that is about to be made."""
+        plan = self._attempt.plan
+        assert plan is not None
+        return Call(
             kind="ask",
             model=self.session.parameters["model"],
-            digest=self._plan.digest,
+            digest=plan.digest,
             context=self.session.context,
             owner=self.session.owner,
             session=self.session.id,
             turn=self.turn,
         )
-        await self._services.ledger.open(opened)
-        self._opened, self._called_at = opened, time.monotonic()
-        async with self._services.upstream.ask(body) as events:
-            async for event in events:
-                shows_text = self._answer.take(event)
-                if event.name == "message_start":
-                    self._first_byte_at = time.monotonic()
-                    await self._begun()
-                if self._answer.thinks and self._first_thinking_at is None:
-                    self._first_thinking_at = time.monotonic()
-                if shows_text and self._first_text_at is None:
-                    self._first_text_at = time.monotonic()
-                self._sequence += 1
-                number = EventId(self._epoch, self._sequence)
-                self._services.journal.put(self._feed, Entry(number, upstream_frame(number, event)))
-                if self._feed.cut:
-                    raise Superseded(self.turn)
+
+    async def _take(self, event: Event) -> None:
+        """Journal `event`, and keep what it says."""
+        attempt = self._attempt
+        shows_text = attempt.answer.take(event)
+        if event.name == "message_start":
+            await self._begun()
+        if attempt.answer.thinks and attempt.first_thinking_at is None:
+            attempt.first_thinking_at = time.monotonic()
+        if shows_text and attempt.first_text_at is None:
+            attempt.first_text_at = time.monotonic()
+            self._shown = True
+        number = self._next_id()
+        self._services.journal.put(self.feed, Entry(number, upstream_frame(number, event)))
+        if self.feed.cut:
+            raise Superseded(self.turn)
 
     async def _begun(self) -> None:
-        plan, answer, coordinator = self._plan, self._answer, self._services.coordinator
-        await persistently(lambda: coordinator.wrote(self.session, plan, answer.usage, answer.message_id))
+        """The answer begins: the prefix is cached, and what an earlier attempt showed is over."""
+        attempt, coordinator = self._attempt, self._services.coordinator
+        attempt.first_byte_at = time.monotonic()
+        plan = attempt.plan
+        assert plan is not None
+        await persistently(
+            lambda: coordinator.wrote(self.session, plan, attempt.answer.usage, attempt.answer.message_id)
+        )
         await persistently(lambda: coordinator.heard(None))
-        self._plan = replace(plan, fence=None)
+        attempt.plan = replace(plan, fence=None)
+        if self._shown:
+            number = self._next_id()
+            restart = own_frame(number, "restart", {"turn": self.turn})
+            self._services.journal.put(self.feed, Entry(number, restart))
+        self._answer, self._shown = attempt.answer, False
+
+    def _next_id(self) -> EventId:
+        self._sequence += 1
+        return EventId(self.epoch, self._sequence)
+
+    async def _close_attempt(self, outcome: str) -> None:
+        """Let go of what the attempt holds, and enter its call, once."""
+        attempt, coordinator = self._attempt, self._services.coordinator
+        error, plan = attempt.error, attempt.plan
+        if attempt.closed:
+            return
+        if error is not None:
+            await persistently(lambda: coordinator.heard(error))
+        if plan is not None and attempt.first_byte_at is None:
+            await persistently(lambda: coordinator.release(plan, error))
+        call = attempt.call(outcome)
+        if call is not None:
+            await persistently(lambda: self._services.ledger.record(call))
+        attempt.closed = True
 
     async def _end(self, state: TurnState, problem: Problem | None = None) -> None:
         """Close the books, then the turn; each step once Redis is there to take it."""
         self.ending = True
         blocks = self._answer.blocks(partial=state is not TurnState.DONE)
-        await persistently(self._release)
-        call = self._call(problem["code"] if problem else _OUTCOMES[state])
-        if call is not None:
-            await persistently(lambda: self._services.ledger.record(call))
-        verdict = await persistently(self._judge) if state is TurnState.DONE else None
+        await self._close_attempt(problem["code"] if problem else _OUTCOMES[state])
+        answered = state is TurnState.DONE or (state is TurnState.STOPPED and self._answer.usage.reported)
+        verdict = await persistently(lambda: self._judge(count=state is TurnState.DONE)) if answered else None
         await self._services.journal.flush()
         await persistently(lambda: self._finish(state, blocks, verdict, problem))
-        await persistently(lambda: self._services.turns.forget_running(self.turn))
         log.info("turn %s of session %s: %s", self.turn, self.session.id, problem["code"] if problem else state)
 
-    async def _release(self) -> None:
-        if self._error is not None:
-            await self._services.coordinator.heard(self._error)
-        if self._first_byte_at is None:
-            await self._services.coordinator.release(self._plan, self._error)
+    async def _leave(self) -> None:
+        """End without an end: another process has the turn, or is to take it."""
+        self.ending = True
+        await self._close_attempt("handed_over" if self.told is Told.LEAVE else abandoned()["code"])
+        await self._services.journal.flush()
+        if self.told is Told.LEAVE:
+            await persistently(lambda: self._services.turns.hand_over(self.session.id, self.turn, self.epoch))
+        self._services.journal.end(self.feed, None)
+        log.info("turn %s of session %s: left to another process", self.turn, self.session.id)
 
-    def _call(self, outcome: str) -> Call | None:
-        """The call for the ledger; None when none was made."""
-        if self._opened is None or self._called_at is None:
-            return None
-        return replace(
-            self._opened,
-            usage=self._answer.usage,
-            first_byte_s=self._first_byte_at - self._called_at if self._first_byte_at else None,
-            duration_s=time.monotonic() - self._called_at,
-            outcome=outcome,
-            message_id=self._answer.message_id,
-        )
-
-    async def _judge(self) -> dict[str, Any]:
-        model = self.session.parameters["model"]
+    async def _judge(self, *, count: bool) -> dict[str, Any]:
+        """The verdict on the answer; with `count`, it is one of the ledger's."""
+        model, attempt = self.session.parameters["model"], self._attempt
         pace = await self._services.ledger.pace(model)
-        self._expected = await self._services.coordinator.explain(self.session, self._plan, self._expected)
+        if attempt.plan is not None:
+            attempt.expected = await self._services.coordinator.explain(self.session, attempt.plan, attempt.expected)
         verdict = judge(
             model,
             self._answer.usage,
-            self._expected,
+            attempt.expected,
             self._timing(),
             message_id=self._answer.message_id,
             seconds_per_token=pace.seconds_per_token if pace else None,
             diagnosed=self._answer.diagnosed,
         )
-        thinking_ms = self._since(self._first_thinking_at)
-        answered = Answered(self.turn, self.session.context, verdict, thinking_ms)
-        await self._services.ledger.record_verdict(answered)
+        if count:
+            thinking_ms = self._since(attempt.first_thinking_at)
+            await self._services.ledger.record_verdict(Answered(self.turn, self.session.context, verdict, thinking_ms))
         return verdict.as_json()
 
     async def _finish(
@@ -224,12 +305,16 @@ class Producer:
             fields["verdict"] = json.dumps(verdict)
         if problem is not None:
             fields["problem"] = json.dumps(problem)
-        name, data = (
-            ("error", problem) if problem else ("verdict", verdict) if verdict else ("stopped", {"turn": self.turn})
-        )
-        number = EventId(self._epoch, self._sequence + 1)
+        if state is TurnState.STOPPED:
+            unread = "unread" if self.told is Told.STOP_UNREAD else None
+            name, data = "stopped", {"turn": self.turn, "reason": unread, "verdict": verdict}
+        else:
+            name, data = ("error", problem) if problem else ("verdict", verdict or {})
+        number = EventId(self.epoch, self._sequence + 1)
         last = Entry(number, own_frame(number, name, data), last=True)
-        appended = None if problem else await self._appended(blocks)
+        appended = None
+        if self._transcript is not None and problem is None:
+            appended = await append(self._transcript, self._question, blocks, self._answer.message_id)
         if appended is not None and self._transcript is not None:
             fields["complete"] = str(len(self._transcript.ends) + 1)
         ended = await self._services.turns.finish(
@@ -240,28 +325,19 @@ class Producer:
             appended=appended,
             keep_journal_s=self._services.keep_journal_s,
         )
-        self._services.journal.end(self._feed, last if ended else None)
+        if ended:
+            await self._services.turns.forget_running(self.turn)
+        self._services.journal.end(self.feed, last if ended else None)
 
     def _timing(self) -> Timing:
+        attempt = self._attempt
         return Timing(
             waited=round(self._waited_s * 1000),
-            first_byte=self._since(self._first_byte_at) or 0,
-            first_text=self._since(self._first_text_at),
+            first_byte=self._since(attempt.first_byte_at),
+            first_text=self._since(attempt.first_text_at),
             total=self._since(time.monotonic()) or 0,
         )
 
     def _since(self, moment: float | None) -> int | None:
         """Milliseconds from when the turn was accepted to `moment`."""
-        return None if moment is None else round((moment - self._started) * 1000)
-
-    async def _appended(self, blocks: list[dict[str, Any]]) -> Appended | None:
-        if self._transcript is None:
-            return None
-        added = append_turn(self._transcript, self._question, blocks)
-        if added is None:
-            return None
-        turns, end = added
-        grown = replace(self._transcript, turns=self._transcript.turns + turns, ends=(*self._transcript.ends, end))
-        prefix = grown.prefix()
-        digest = await asyncio.to_thread(lambda: prefix.digest)
-        return Appended(turns, end.as_list(), digest, prefix.size, prefix.breakpoints, self._answer.message_id)
+        return None if moment is None else round((moment - self._asked_at) * 1000)

@@ -48,6 +48,11 @@ async def split_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
         _check_size(rest.removesuffix(b"\n"))
 
 
+def events_in(frames: bytes) -> list[Event]:
+    """The events in `frames`, which are whole and were split once before."""
+    return [event for frame in frames.split(b"\n\n") if (event := _parse(frame)) is not None]
+
+
 def _check_size(frame: bytes) -> None:
     if len(frame) > MAX_EVENT_BYTES:
         raise UpstreamError(UpstreamCode.GARBLED, f"an event is longer than {MAX_EVENT_BYTES} bytes")

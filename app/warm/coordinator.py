@@ -123,21 +123,24 @@ class Coordinator:
         record, _ = await self._warms.get(session.digests[-1])
         return record
 
-    async def plan(self, session: SessionRecord) -> Plan:
-        """What a question to `session` can count on now. A plan to go cold holds a claim: settle or release it."""
+    async def plan(self, session: SessionRecord, *, again: bool = False) -> Plan:
+        """What a question to `session` can count on now. A plan to go cold holds a claim: settle or release it.
+
+        With `again`, the question was asked before: the claim that it may have left behind is its own.
+        """
         digest = session.digests[-1]
         before, _ = await self._warms.get(digest)
-        claim = await self._claim(session)
+        claim = await self._claim(session, again=again)
         if claim.fence is not None or claim.record.state is WarmState.SKIPPED:
             return Plan("cold", digest, before, claim.fence, claim.now_ms)
         if claim.record.live:
             return Plan("hit", digest, claim.record, None, claim.now_ms)
         return await self._take_over(session, claim) or Plan("join", digest, claim.record, None, claim.now_ms)
 
-    async def _claim(self, session: SessionRecord, young_ms: int = 0) -> Claim:
+    async def _claim(self, session: SessionRecord, *, young_ms: int = 0, again: bool = False) -> Claim:
         """A question's claim."""
         return await self._warms.claim(
-            session.digests[-1], session.id, lease_ms=LEASE_MS, margin_ms=0, rest_ms=0, young_ms=young_ms
+            session.digests[-1], session.id, lease_ms=LEASE_MS, margin_ms=0, rest_ms=0, young_ms=young_ms, again=again
         )
 
     async def _take_over(self, session: SessionRecord, busy: Claim) -> Plan | None:
@@ -146,7 +149,7 @@ class Coordinator:
         young_ms = await self._patience.young_ms(session, busy.record)
         if young_ms <= 0:
             return None
-        claim = await self._claim(session, young_ms)
+        claim = await self._claim(session, young_ms=young_ms)
         if claim.fence is None:
             return None
         if (task := self._running.get(session.digests[-1])) is not None:

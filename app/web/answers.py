@@ -194,7 +194,7 @@ class Verdict(BaseModel):
     expected_read: int
     waited_ms: int
     """The part of `ttft_ms` spent waiting for a warm under way."""
-    ttfb_ms: int
+    ttfb_ms: int | None
     ttft_ms: int | None
     """To the first visible text, counted from when the question was accepted."""
     total_ms: int
@@ -338,3 +338,23 @@ class TurnBegun(BaseModel):
     warm: Warm
     plan: Literal["hit", "join", "cold"]
     """Warm already; waits for a warm under way; or reads the context itself."""
+
+
+class Restart(BaseModel):
+    """The text of the turn so far is void: it streams anew."""
+
+    model_config = _like({"turn": EXAMPLE_TURN})
+
+    turn: str
+
+
+class Stopped(BaseModel):
+    """The turn was ended before its answer was whole."""
+
+    model_config = _like({"turn": EXAMPLE_TURN, "reason": None, "verdict": None})
+
+    turn: str
+    reason: Literal["unread"] | None
+    """None: somebody asked for it. `unread`: nobody read the turn for a while."""
+    verdict: Verdict | None
+    """By what the upstream had reported until then; None when that was nothing."""

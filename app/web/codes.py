@@ -20,6 +20,7 @@ CODES = {
     "turn_abandoned": "The server that was answering went away; ask again.",
     "journal_gone": "The turn's events are no longer kept; its result is part of the session.",
     "store_unavailable": "Redis is away; try again in a moment.",
+    "shutting_down": "The server is about to end; try again, another one answers.",
     "internal_error": "A bug of ours; the server's log says more.",
     "upstream_auth": "The upstream refused the API key.",
     "upstream_refused": "The upstream account may not spend.",
@@ -51,5 +52,6 @@ STATUSES = {
     "turn_running": 409,
     "journal_gone": 404,
     "store_unavailable": 503,
+    "shutting_down": 503,
     "internal_error": 500,
 }

@@ -40,6 +40,8 @@ TAGS = [
 _MENTIONED: tuple[type[BaseModel], ...] = (
     answers.ProblemDetails,
     answers.TurnBegun,
+    answers.Restart,
+    answers.Stopped,
     answers.Block,
     answers.Session,
     answers.Conversation,
@@ -92,10 +94,10 @@ def _event(name: str, data: dict[str, Any], meaning: str, *, has_id: bool = True
 
 _OURS = [
     _event("turn", ref(answers.TurnBegun), "The first, at once."),
-    _event("restart", {"type": "object"}, "Forget this turn's text so far: it streams anew."),
+    _event("restart", ref(answers.Restart), "Forget this turn's text so far: it streams anew."),
     _event("html", ref(answers.Block), "With `render=html`: a block of the answer.", has_id=False),
     _event("verdict", ref(answers.Verdict), "The last: the answer is whole."),
-    _event("stopped", {"type": "object"}, "The last: somebody ended the turn."),
+    _event("stopped", ref(answers.Stopped), "The last: somebody ended the turn, or nobody read it."),
     _event("error", ref(answers.ProblemDetails), "The last: the answer could not be finished."),
 ]
 _THEIRS = {

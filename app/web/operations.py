@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from app.turns.asking import Draining
 from app.web import answers
 from app.web.description import gives, problems
 from app.web.metrics import render
@@ -18,9 +19,15 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", response_model=None, responses=gives(200, answers.Health, "It is ready.") | problems())
+@router.get(
+    "/readyz",
+    response_model=None,
+    responses=gives(200, answers.Health, "It is ready.") | problems("shutting_down"),
+)
 async def readyz(rooms: InRooms) -> dict[str, str]:
-    """200 when requests can be served; 503 while Redis is away."""
+    """200 when requests can be served; 503 while Redis is away, and when the process is about to end."""
+    if rooms.asking.draining:
+        raise Draining
     await rooms.check_store()
     return {"status": "ready"}
 

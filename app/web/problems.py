@@ -14,7 +14,7 @@ from starlette.routing import Match
 from app.access.limits import LimitReached
 from app.contexts.drafts import InvalidDraft
 from app.contexts.library import ContextTooLarge, TooManyBytes, TooManyContexts, UnknownContext
-from app.turns.asking import RequestTooLarge, TurnRunning, UnknownTurn
+from app.turns.asking import Draining, RequestTooLarge, TurnRunning, UnknownTurn
 from app.turns.conversations import InvalidModel, NoSuchTurn, UnknownSession
 from app.turns.journal import JournalGone
 from app.turns.problems import internal_error, problem
@@ -104,6 +104,9 @@ PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
         "The session answers another question; wait for it, or stop it.",
         retryable=True,
         turn=error.turn,
+    ),
+    Draining: lambda _: Problem(
+        503, "shutting_down", "Shutting down", "This server is about to end; ask again, of another.", retryable=True
     ),
 }
 

@@ -115,6 +115,7 @@ async def warm_session(
         "session_too_large",
         "body_too_large",
         "limit_reached",
+        "shutting_down",
     ),
 )
 async def ask_session(session: str, body: AskBody, rooms: InRooms, visitor: Visiting, render: Render = "") -> Response:

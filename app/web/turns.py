@@ -21,7 +21,7 @@ MAX_EVENT_ID = 10**18 - 1
     "/{turn}/events",
     response_class=EventStream,
     responses=streams("The turn's events, as they come.")
-    | problems("turn_not_found", "journal_gone", "invalid_request"),
+    | problems("turn_not_found", "journal_gone", "invalid_request", "shutting_down"),
 )
 async def tail_turn(
     turn: str,

@@ -1,0 +1,174 @@
+"""What keeps turns going, and keeps them from going on for nobody.
+
+Every process vouches in the store for the turns that it produces, and looks for those that nobody vouches for any more:
+their process died, hangs, lost Redis, or left them on purpose. Whoever finds one goes on with it. Turns that nobody
+reads are stopped, and so are those that somebody wants stopped, in whichever process.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from app.store import keys
+from app.store.connection import StoreUnavailable
+from app.store.turns import Entry, EventId, TurnState
+from app.turns.frames import own_frame
+from app.turns.problems import abandoned
+from app.turns.producer import Producer, Told
+from app.turns.replay import Replayed, replay
+from app.turns.running import Running
+from app.turns.services import Services
+from app.upstream.errors import UpstreamError
+
+log = logging.getLogger("headstart.turn")
+
+# A process that is gone is noticed within VOUCHED_MS and LOOK_S; five seconds are promised.
+VOUCH_S = 1.0
+VOUCHED_MS = 3_000
+LOOK_S = 0.5
+# Longer than any process pauses between two looks, shorter than what is left of VOUCHED_MS when Redis goes away.
+PATIENCE_MS = 1_500
+# Whoever asked is gone by then: an answer would be paid for and not read.
+STALE_MS = 10 * 60 * 1000
+TAILED_S = 5.0
+RETRY_S = 1.0
+
+T = TypeVar("T")
+
+
+class Watch:
+    """Watches over turns. Stops those that nobody reads for `unread_s` seconds; 0 lets them run. `clock` is the time."""
+
+    def __init__(self, services: Services, running: Running, *, unread_s: float, clock: Callable[[], float]) -> None:
+        self._services = services
+        self._running = running
+        self._unread_s = unread_s
+        self._clock = clock
+        self._adopting = True
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to watch."""
+        steps = [
+            (self._vouch, VOUCH_S),
+            (self._look, LOOK_S),
+            (self._hear_stops, RETRY_S),
+            (self._services.journal.mark_tailed, TAILED_S),
+        ]
+        if self._unread_s:
+            steps.append((self._stop_unread, VOUCH_S))
+        self._tasks = [asyncio.create_task(self._repeat(step, pause_s)) for step, pause_s in steps]
+
+    def stop_adopting(self) -> None:
+        """Take no turns over any more."""
+        self._adopting = False
+
+    async def close(self) -> None:
+        """Stop watching."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]], pause_s: float) -> None:
+        """Take `step` for ever, whatever happens."""
+        while True:
+            try:
+                await step()
+            except StoreUnavailable:
+                pass
+            except Exception:
+                log.exception("a step of watching over turns failed")
+            await asyncio.sleep(pause_s)
+
+    async def _vouch(self) -> None:
+        """Say that our turns are being produced; hear of those that we lost, or that somebody wants stopped."""
+        ours = [producer for producer in self._running if not producer.ending]
+        if not ours:
+            return
+        standing = await self._services.turns.stand([(producer.session.id, producer.turn) for producer in ours])
+        for producer, stands in zip(ours, standing, strict=True):
+            if stands.epoch is None or stands.epoch > producer.epoch:
+                self._running.tell(producer.turn, Told.LOST)
+            elif stands.stop:
+                self._running.tell(producer.turn, Told.STOP)
+        kept = [producer.turn for producer in self._running if producer.told not in (Told.LOST, Told.LEAVE)]
+        if kept:
+            await self._services.turns.vouch(kept, VOUCHED_MS)
+
+    async def _look(self) -> None:
+        """Go on with turns whose process is gone."""
+        while self._adopting and (orphans := await self._services.turns.adopt_orphans(VOUCHED_MS, PATIENCE_MS)):
+            for turn, late_ms in orphans.items():
+                if turn not in self._running:
+                    await self._adopt(turn, late_ms)
+
+    async def _adopt(self, turn: str, late_ms: int) -> None:
+        services, session = self._services, keys.session_of_turn(turn)
+        fields = await services.turns.get(session, turn) if session else None
+        record = await services.sessions.get(session) if session else None
+        if session is None or fields is None or record is None or fields["state"] != TurnState.RUNNING:
+            await services.turns.forget_running(turn)
+            return
+        epoch = int(fields["epoch"])
+        attempts = await services.turns.take(session, turn, epoch)
+        if attempts is None:
+            return
+        if attempts > services.max_attempts or late_ms > STALE_MS:
+            await self._give_up(session, turn, epoch + 1)
+            return
+        log.warning("turn %s of session %s lost its process: attempt %d is made here", turn, session, attempts)
+        feed = await services.journal.adopt(session, turn)
+        producer = Producer(
+            services,
+            record,
+            turn,
+            fields["question"],
+            feed,
+            asked_at=time.monotonic() - (self._clock() - int(fields["asked_ms"]) / 1000),
+            plan=None,
+            epoch=epoch + 1,
+            attempts=attempts,
+            so_far=_replayed(feed.frames),
+            told=Told.STOP if "stop" in fields else None,
+        )
+        self._running.start(producer)
+
+    async def _give_up(self, session: str, turn: str, epoch: int) -> None:
+        """End a turn that was begun too often, or too long ago."""
+        log.warning("turn %s of session %s lost its process: ended as interrupted", turn, session)
+        turns, problem, number = self._services.turns, abandoned(), EventId(epoch, 2)
+        last = Entry(number, own_frame(number, "error", problem), last=True)
+        so_far = _replayed([entry.frame for entry in await turns.read(session, turn, 0)])
+        fields = {
+            "state": TurnState.FAILED.value,
+            "problem": json.dumps(problem),
+            "answer": json.dumps(so_far.answer.blocks(partial=True)),
+        }
+        await turns.finish(session, turn, last, fields, appended=None, keep_journal_s=self._services.keep_journal_s)
+        await turns.forget_running(turn)
+
+    async def _hear_stops(self) -> None:
+        async for turn in self._services.turns.stops():
+            if turn is not None:
+                self._running.tell(turn, Told.STOP)
+
+    async def _stop_unread(self) -> None:
+        unread = [
+            (producer.session.id, producer.turn)
+            for producer in self._running
+            if producer.told is None and producer.feed.unread_for() > self._unread_s
+        ]
+        for turn in await self._services.turns.untailed(unread) if unread else []:
+            log.info("turn %s is read by nobody: stopped", turn)
+            self._running.tell(turn, Told.STOP_UNREAD)
+
+
+def _replayed(frames: list[bytes]) -> Replayed:
+    try:
+        return replay(frames)
+    except UpstreamError:
+        # It was understood when it was written, by another version of us: then all that counts is that text was there.
+        return Replayed(shown=True)
