@@ -40,6 +40,7 @@ TAGS = [
 _MENTIONED: tuple[type[BaseModel], ...] = (
     answers.ProblemDetails,
     answers.TurnBegun,
+    answers.Block,
     answers.Restart,
     answers.Stopped,
     answers.Block,
