@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.store.connection import Store, StoreUnavailable
 from tests.failover import SentinelProcess
 from tests.recorder import Recorder
 from tests.walk import findings, go_on_after, two_servers, walk
@@ -44,3 +45,27 @@ async def test_doctor_asks_the_sentinels(sentinel: SentinelProcess) -> None:
     assert await findings(sentinel.url) == (True, "Redis: the master that Sentinel names, answers")
     good, said = await findings(sentinel.url.replace(sentinel.NAME, "another"))
     assert not good and "'another'" in said
+
+
+async def test_a_server_that_takes_no_writes_is_away(sentinel: SentinelProcess) -> None:
+    master = sentinel.primary
+    (replica,) = (server for server in sentinel.servers if server is not master)
+    for server, setting, refusing, well in (
+        (replica, "replica-read-only", "yes", "yes"),
+        (master, "min-replicas-to-write", "5", "0"),
+        (master, "maxmemory", "1", "0"),
+    ):
+        server.ask("CONFIG", "SET", setting, refusing)
+        store = Store(f"redis://127.0.0.1:{server.port}")
+        try:
+            for write in (
+                store.do("SET", "a", 1),
+                store.run("vouch_turns", ["v"], [1000, "turn"]),
+                store.together([("SET", "{a}b", 1), ("SET", "{a}c", 1)]),
+                store.batch([("SET", "{a}b", 1), ("GET", "{a}b")]),
+            ):
+                with pytest.raises(StoreUnavailable):
+                    await write
+        finally:
+            server.ask("CONFIG", "SET", setting, well)
+            await store.close()
