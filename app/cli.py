@@ -1,4 +1,4 @@
-"""The command line: `headstart serve | sandbox | contexts | bench | doctor`. Its --help is its manual."""
+"""The command line: `headstart serve | sandbox | contexts | keys | bench | doctor`. Its --help is its manual."""
 
 import argparse
 import asyncio
@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app import shelf
+from app import keyring, shelf
+from app.access.apikeys import ApiKeys
 from app.bench import BenchFailed
 from app.contexts.drafts import InvalidDraft
 from app.contexts.library import ContextTooLarge, Library
@@ -21,6 +22,7 @@ from app.processes import CannotStart, EmbeddedRedis
 from app.prompt.context import DEFAULT_MAX_TOKENS
 from app.refused import Refused
 from app.settings import Settings, variable
+from app.store.apikeys import StoredKeys
 from app.store.connection import Store, StoreUnavailable
 from app.store.contexts import Contexts
 
@@ -52,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_sandbox(commands)
     _add_contexts(commands)
+    _add_keys(commands)
     _add_bench(commands)
     _add_doctor(commands)
     return parser
@@ -137,6 +140,29 @@ def _add_contexts(commands: "Commands[argparse.ArgumentParser]") -> None:
     remove.set_defaults(run=lambda parsed: _with_library(lambda library: shelf.remove(library, parsed.name)))
 
 
+def _add_keys(commands: "Commands[argparse.ArgumentParser]") -> None:
+    keys = commands.add_parser(
+        "keys",
+        help="add, list or revoke API keys",
+        description="Manage the API keys of servers that ask on behalf of their own users. A key is an owner of its own.",
+    )
+    actions = keys.add_subparsers(title="actions", metavar="ACTION", required=True)
+    add = actions.add_parser(
+        "add", help="make a key", description="Make a key and show it, once: only its hash is kept."
+    )
+    add.add_argument("name", metavar="NAME", help="whose it is")
+    add.add_argument("--usd-per-day", type=_usd, metavar="USD", help="what its questions and warms may cost in a day")
+    add.add_argument("--turns-per-minute", type=_count, metavar="N", help="how many questions it may ask in a minute")
+    add.set_defaults(run=lambda parsed: _with_store(lambda store: keyring.add(ApiKeys(StoredKeys(store)), parsed)))
+    listing = actions.add_parser("list", help="list the keys", description="List the keys, without their secrets.")
+    listing.set_defaults(run=lambda _: _with_store(lambda store: keyring.list_all(ApiKeys(StoredKeys(store)))))
+    revoke = actions.add_parser("revoke", help="have a key count no more", description="Revoke a key, at once.")
+    revoke.add_argument("name", metavar="NAME", help="its name or id")
+    revoke.set_defaults(
+        run=lambda parsed: _with_store(lambda store: keyring.revoke(ApiKeys(StoredKeys(store)), parsed.name))
+    )
+
+
 def _add_bench(commands: "Commands[argparse.ArgumentParser]") -> None:
     bench = commands.add_parser("bench", help="measure what warming is worth", description="Measure, from outside.")
     measures = bench.add_subparsers(title="measures", metavar="MEASURE", required=True)
@@ -191,6 +217,16 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
     return int(text)
+
+
+def _usd(text: str) -> float:
+    try:
+        usd = float(text)
+    except ValueError:
+        usd = -1
+    if not 0 <= usd < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount in USD")
+    return usd
 
 
 def _times(text: str) -> tuple[float, ...]:
@@ -250,10 +286,14 @@ def _redis_url(settings: Settings) -> Iterator[str]:
 
 
 def _with_library(action: Callable[[Library], Awaitable[None]]) -> None:
+    _with_store(lambda store: action(Library(Contexts(store))))
+
+
+def _with_store(action: Callable[[Store], Awaitable[None]]) -> None:
     async def act(url: str) -> None:
         store = Store(url)
         try:
-            await action(Library(Contexts(store)))
+            await action(store)
         finally:
             await store.close()
 

@@ -5,15 +5,18 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 
+from app.access.apikeys import ApiKey, ApiKeys
 from app.access.cookies import MAX_AGE_S, OwnerCookies
 from app.access.limits import UNLIMITED, Allowance, OwnerLimits
 from app.contexts.library import Library
@@ -23,6 +26,7 @@ from app.ledger.vouching import Vouching
 from app.models import set_local_models
 from app.settings import Settings
 from app.store.allowances import Allowances
+from app.store.apikeys import StoredKeys
 from app.store.connection import Store, StoreUnavailable
 from app.store.contexts import Contexts
 from app.store.cookies import Cookies
@@ -48,10 +52,11 @@ from app.warm.speculation import Limits, Speculation
 from app.warm.state import warm_json
 from app.warm.writer import Writer
 from app.web import contexts, operations, pages, sessions, turns
+from app.web.admin import Admin
 from app.web.description import DESCRIPTION, TAGS, describe, operation_id
 from app.web.forwarded import ForwardedMiddleware
 from app.web.guards import BodyLimitMiddleware, HeadersMiddleware
-from app.web.origins import CrossSiteMiddleware
+from app.web.origins import CORS, CrossSiteMiddleware
 from app.web.owners import CookieMiddleware, Visitors
 from app.web.problems import PROBLEMS, answer_bug, answer_http, answer_invalid, answer_known, respond
 from app.web.rendered import Rendered
@@ -111,6 +116,7 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         max_attempts=settings.turn_attempts,
         stall_s=settings.upstream_stall_s,
     )
+    admin = Admin(settings.admin_key.get_secret_value() if settings.admin_key else None)
     asking = Asking(services, conversations.get, _first_event, unread_s=settings.unread_stop_s)
     rooms = Rooms(
         library=Library(
@@ -130,7 +136,14 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
         spent=spending.spent,
         budget_usd=(settings.warm_usd_per_hour, settings.warm_usd_per_day) if limited else None,
         version=version("headstart"),
-        visitors=Visitors(OwnerCookies(Cookies(store, MAX_AGE_S)), _allowance(settings)),
+        admin=admin,
+        visitors=Visitors(
+            cookies=OwnerCookies(Cookies(store, MAX_AGE_S)),
+            keys=ApiKeys(StoredKeys(store)),
+            admin=admin,
+            allowance=partial(_allowance, settings),
+            login_header=settings.login_header,
+        ),
         limits=OwnerLimits(
             Allowances(store),
             ledger,
@@ -194,14 +207,16 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _allowance(settings: Settings) -> Allowance:
+def _allowance(settings: Settings, key: ApiKey | None) -> Allowance:
+    """What the owner of `key` may: what the key says, and no more; None: what everyone may."""
     if settings.limits == "off":
         return UNLIMITED
+    usd_per_day = key.usd_per_day if key else settings.owner_usd_per_day
     return Allowance(
-        sessions_per_day=settings.owner_sessions_per_day,
-        turns_per_minute=settings.owner_turns_per_minute,
+        sessions_per_day=None if key else settings.owner_sessions_per_day,
+        turns_per_minute=key.turns_per_minute if key else settings.owner_turns_per_minute,
         # The sandbox's money is play money.
-        usd_per_day=None if settings.uses_sandbox else settings.owner_usd_per_day,
+        usd_per_day=None if settings.uses_sandbox else usd_per_day,
     )
 
 
@@ -219,9 +234,12 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimitMiddleware)
-    app.add_middleware(CookieMiddleware)
-    app.add_middleware(CrossSiteMiddleware)
-    app.add_middleware(ForwardedMiddleware, trusted=settings.trusted_networks)
+    origins = settings.allowed_origins
+    app.add_middleware(CookieMiddleware, origins=origins)
+    app.add_middleware(CrossSiteMiddleware, allowed=origins)
+    if origins:
+        app.add_middleware(CORSMiddleware, allow_origins=origins, **CORS)
+    app.add_middleware(ForwardedMiddleware, trusted=settings.trusted_networks, login_header=settings.login_header)
     app.add_middleware(GZipMiddleware, minimum_size=500)
     app.add_middleware(HeadersMiddleware)
 

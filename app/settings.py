@@ -1,6 +1,7 @@
 """Every knob, one place. Values come from the environment or from `.env`; the README's table is made from this file."""
 
 import os
+import re
 import sys
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -13,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.ledger.prices import load_prices
 from app.models import DEFAULT_MODEL
 from app.store.address import parse_address
+
+SHORTEST_ADMIN_KEY = 16
 
 
 def default_data_dir() -> Path:
@@ -49,9 +52,32 @@ def _networks(value: str) -> str:
 
 def _parsed_networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
-        return tuple(ip_network(one.strip()) for one in value.split(",") if one.strip())
+        return tuple(ip_network(one) for one in _listed(value))
     except ValueError as error:
         raise ValueError(f"not a list of addresses or networks such as 10.0.0.0/8, ::1 ({error})") from None
+
+
+def _origins(value: str) -> str:
+    for origin in _listed(value):
+        if not re.fullmatch(r"https?://[^\s/?#@*]+", origin):
+            raise ValueError(f"{origin!r} is no origin such as https://app.example.com, with nothing after the host")
+    return value
+
+
+def _listed(value: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in value.split(",") if one.strip())
+
+
+def _header(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]+", value):
+        raise ValueError("not the name of a header, such as X-Forwarded-User")
+    return value
+
+
+def _long_enough(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < SHORTEST_ADMIN_KEY:
+        raise ValueError(f"shorter than {SHORTEST_ADMIN_KEY} characters, so that it could be guessed")
+    return value
 
 
 def _price_list(value: Path) -> Path:
@@ -173,6 +199,18 @@ class Settings(BaseSettings):
         default="127.0.0.1, ::1",
         description="Addresses and networks of reverse proxies whose X-Forwarded-… headers are believed.",
     )
+    cors_origins: Annotated[str, AfterValidator(_origins)] = Field(
+        default="",
+        description="Origins whose pages may use the API, such as https://app.example.com (docs/security.md).",
+    )
+    login_header: Annotated[str, AfterValidator(_header)] | None = Field(
+        default=None,
+        description="The header in which trusted proxies name who is logged in, such as X-Forwarded-User.",
+    )
+    admin_key: Annotated[SecretStr, AfterValidator(_long_enough)] | None = Field(
+        default=None,
+        description="What opens the dashboard, /api/stats and /metrics. Without it, they open on this machine alone.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="How much to log: debug, info, warning or error."
     )
@@ -181,6 +219,11 @@ class Settings(BaseSettings):
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The reverse proxies that are believed."""
         return _parsed_networks(self.trusted_proxies)
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The origins whose pages may use the API."""
+        return _listed(self.cors_origins.lower())
 
     @property
     def uses_sandbox(self) -> bool:

@@ -17,6 +17,7 @@ RUNNING = "hs:{running}"
 LOOKED = "hs:{running}:looked"
 STOPS = "hs:stops"
 SAMPLE = "hs:sample"
+API_KEYS = "hs:keys"
 LEDGER = "hs:{ledger}:entries"
 LEDGER_UNUSED = "hs:{ledger}:unused"
 LEDGER_ENDS = "hs:{ledger}:ends"
@@ -76,6 +77,10 @@ def tailed(session: str, turn: str) -> str:
 
 def journal(session: str, turn: str) -> str:
     return f"hs:{{{session}}}:journal:{turn}"
+
+
+def api_key(hash: str) -> str:
+    return f"hs:key:{{{hash}}}"
 
 
 def cookie(hash: str) -> str:

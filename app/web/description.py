@@ -206,7 +206,8 @@ def describe(app: FastAPI) -> None:
         schemas = components["schemas"] | mentioned["$defs"]
         components["schemas"] = {name: schemas[name] for name in sorted(schemas) if name not in _NOT_OURS}
         components["securitySchemes"] = {
-            "owner": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "Set by the first answer."}
+            "owner": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "Set by the first answer."},
+            "key": {"type": "http", "scheme": "bearer", "description": "An API key, or the admin key."},
         }
         for path, methods in found["paths"].items():
             if path.startswith("/api/"):
@@ -223,8 +224,9 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
         del responses["422"]
     if method != "get":
         responses["403"] = _problem_response(403, ["cross_site"])
+    responses.setdefault("401", _problem_response(401, ["unauthorized", "login_required"]))
     for response in responses.values():
         # A stream has events, of which FastAPI says that they are one string.
         response.get("content", {}).get("text/event-stream", {}).pop("schema", None)
     operation["responses"] = dict(sorted(responses.items()))
-    operation["security"] = [{}, {"owner": []}]
+    operation["security"] = [{}, {"owner": []}, {"key": []}]

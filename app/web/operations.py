@@ -7,10 +7,12 @@ from app.turns.asking import Draining
 from app.web import answers
 from app.web.description import gives, problems
 from app.web.metrics import render
-from app.web.rooms import Asker, InRooms
+from app.web.rooms import AdminOnly, Asker, InRooms
 from app.web.stats import Stats, collect
 
 router = APIRouter(tags=["operations"])
+
+_ADMINS = ("admin_required", "admin_closed")
 
 
 @router.get("/healthz", response_model=None, responses=gives(200, answers.Health, "It lives."))
@@ -32,18 +34,19 @@ async def readyz(rooms: InRooms) -> dict[str, str]:
     return {"status": "ready"}
 
 
-@router.get("/api/stats", responses=problems())
+@router.get("/api/stats", dependencies=[AdminOnly], responses=problems(*_ADMINS))
 async def stats(rooms: InRooms, asker: Asker) -> Stats:
-    """The dashboard's numbers."""
+    """The dashboard's numbers. For the admin."""
     return await collect(rooms, asker)
 
 
 @router.get(
     "/metrics",
+    dependencies=[AdminOnly],
     response_class=Response,
-    responses=problems()
+    responses=problems(*_ADMINS)
     | {200: {"description": "The text format.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(rooms: InRooms) -> Response:
-    """The ledger's counters, over all processes, for Prometheus."""
+    """The ledger's counters, over all processes, for Prometheus. For the admin."""
     return Response(await render(rooms), media_type=CONTENT_TYPE_LATEST)

@@ -5,6 +5,7 @@ Browsers say where a request comes from: in `Sec-Fetch-Site`, and where that is 
 """
 
 from collections.abc import Collection
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -13,6 +14,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.web.problems import Problem, respond
 
+# What pages of allowed origins may send, and what they may read of an answer.
+CORS: dict[str, Any] = {
+    "allow_credentials": True,
+    "allow_methods": ("GET", "POST", "PUT", "PATCH", "DELETE"),
+    "allow_headers": ("authorization", "content-type", "last-event-id"),
+    "expose_headers": ("Turn-Id", "Location", "Retry-After", "X-Request-Id"),
+}
 # These change nothing here, whatever they are sent with.
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _OURS = {"same-origin", "none"}

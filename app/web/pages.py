@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app.web.codes import CODES
 from app.web.dashboard import Span, view
-from app.web.rooms import Asker, InRooms
+from app.web.rooms import Asker, InRooms, Rooms
 from app.web.schemas import context_json
 from app.web.stats import collect
 from app.web.templates import templates
@@ -19,16 +19,36 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 async def chat(request: Request, rooms: InRooms, asker: Asker) -> HTMLResponse:
     """The chat page."""
     contexts = [context_json(view) for view in await rooms.library.all(asker)]
-    shown = {"upstream": rooms.notice, "contexts": contexts, "version": rooms.version}
+    shown = {
+        "upstream": rooms.notice,
+        "contexts": contexts,
+        "version": rooms.version,
+        "admin": rooms.admin.admits(request),
+    }
     return templates.TemplateResponse(request, "chat.html", shown)
 
 
 @router.get("/dashboard")
 async def dashboard(request: Request, rooms: InRooms, asker: Asker, span: Span | None = None) -> HTMLResponse:
-    """What the cache did, and what it cost; over time means the last `span`."""
+    """What the cache did, and what it cost; over time means the last `span`. For the admin."""
+    if rooms.admin.has_key and not rooms.admin.admits(request):
+        return _admin_form(request, rooms)
+    rooms.admin.check(request)
     stats = await collect(rooms, asker)
     shown = {"upstream": rooms.notice, "version": rooms.version, "stats": stats, "show": view(stats, span)}
     return templates.TemplateResponse(request, "dashboard.html", shown)
+
+
+@router.post("/dashboard")
+async def open_dashboard(request: Request, rooms: InRooms) -> Response:
+    """What the admin's form sends: the key, for a cookie."""
+    async with request.form(max_files=0, max_fields=10) as form:
+        key = form.get("key")
+    if not isinstance(key, str) or not rooms.admin.knows(key.strip()):
+        return _admin_form(request, rooms, wrong=True)
+    opened = RedirectResponse("/dashboard", 303)
+    rooms.admin.remember(request, opened)
+    return opened
 
 
 @router.get("/docs")
@@ -37,3 +57,8 @@ async def docs(request: Request, rooms: InRooms) -> HTMLResponse:
     schema: dict[str, Any] = request.app.openapi()
     shown = {"upstream": rooms.notice, "version": rooms.version, "api": schema, "codes": CODES}
     return templates.TemplateResponse(request, "docs.html", shown)
+
+
+def _admin_form(request: Request, rooms: Rooms, *, wrong: bool = False) -> HTMLResponse:
+    shown = {"upstream": None, "version": rooms.version, "wrong": wrong}
+    return templates.TemplateResponse(request, "admin.html", shown, status_code=401)

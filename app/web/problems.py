@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
+from app.access.apikeys import UnknownKey
 from app.access.limits import LimitReached
 from app.contexts.drafts import InvalidDraft
 from app.contexts.library import ContextTooLarge, TooManyBytes, TooManyContexts, UnknownContext
@@ -29,11 +30,19 @@ class Problem(Exception):
     """An answer that is a problem. `more` are further members, such as the `errors` of a 422."""
 
     def __init__(
-        self, status: int, code: str, title: str, detail: str, *, retryable: bool = False, **more: Any
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str,
+        *,
+        retryable: bool = False,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
     ) -> None:
         super().__init__(detail)
         self.status = status
-        self.headers = {"retry-after": str(more["retry_after_s"])} if "retry_after_s" in more else None
+        self.headers = headers
         self.body = problem(title, status, code, detail, retryable=retryable) | more
 
 
@@ -67,6 +76,7 @@ def _limit_reached(error: LimitReached) -> Problem:
         limit=error.limit,
         most=error.most,
         retry_after_s=wait_s,
+        headers={"retry-after": str(wait_s)},
     )
 
 
@@ -77,6 +87,13 @@ def _too_large(code: str) -> Callable[[Any], Problem]:
 # The rooms' exceptions, each as the problem that it is to whoever asked.
 PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     Problem: lambda error: error,
+    UnknownKey: lambda _: Problem(
+        401,
+        "unauthorized",
+        "Not a key of this server",
+        "The bearer token is no API key of this server, or the key was revoked.",
+        headers={"www-authenticate": "Bearer"},
+    ),
     UnknownContext: _missing("context"),
     UnknownSession: _missing("session"),
     UnknownTurn: _missing("turn"),
@@ -113,7 +130,7 @@ PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
 
 def respond(request: Request, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     """A problem as JSON, or as a page for someone who asked for one."""
-    wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+    wants_page = "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith("/api/")
     if wants_page:
         shown = {"upstream": None, "problem": body}
         return templates.TemplateResponse(request, "error.html", shown, status_code=body["status"])

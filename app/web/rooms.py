@@ -12,6 +12,7 @@ from app.ledger.book import Ledger
 from app.turns.asking import Asking
 from app.turns.conversations import Conversations
 from app.warm.coordinator import Coordinator
+from app.web.admin import Admin
 from app.web.owners import Visitors
 from app.web.rendered import Rendered
 
@@ -38,6 +39,7 @@ class Rooms:
     spent: Callable[[], Awaitable[tuple[float, float]]]
     budget_usd: tuple[float, float] | None
     version: str
+    admin: Admin
     visitors: Visitors
     limits: OwnerLimits
 
@@ -65,3 +67,11 @@ def owner(visitor: Visiting) -> str:
 
 
 Asker = Annotated[str, Depends(owner)]
+
+
+def admin_only(request: Request, rooms: InRooms) -> None:
+    """Nothing, for the admin; a `Problem` for everyone else."""
+    rooms.admin.check(request)
+
+
+AdminOnly = Depends(admin_only)
