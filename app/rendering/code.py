@@ -66,13 +66,16 @@ def coloured(code: str, language: str) -> str:
     lexer = _lexer(language.lower()) if len(code) <= MAX_COLOURED_CHARS else None
     if lexer is None:
         return escape(code)
-    pieces = [(_class(kind), text) for _, kind, text in lexer.get_tokens_unprocessed(code)]
-    if "".join(text for _, text in pieces) != code:
+    # Many a lexer knows a line by its end.
+    pieces = [(_class(kind), text) for _, kind, text in lexer.get_tokens_unprocessed(f"{code}\n")]
+    if "".join(text for _, text in pieces) != f"{code}\n":
         return escape(code)
+    *pieces, (name, last) = pieces
+    pieces.append((name, last.removesuffix("\n")))
     runs = (
         (name, escape("".join(text for _, text in run))) for name, run in groupby(pieces, key=lambda piece: piece[0])
     )
-    return "".join(f'<span class="{name}">{text}</span>' if name else text for name, text in runs)
+    return "".join(f'<span class="{name}">{text}</span>' if name and text else text for name, text in runs)
 
 
 @lru_cache(maxsize=128)

@@ -7,7 +7,7 @@ import { call, Problem, send, serverNow } from './api.js';
 import { Composer } from './composer.js';
 import { Contexts } from './contexts.js';
 import { Conversation } from './conversation.js';
-import { follow, turnOf } from './turn.js';
+import { follow, thoughtFor, turnOf } from './turn.js';
 import { Warmth } from './warm.js';
 
 /** @typedef {import('./turn.js').Turn} Turn */
@@ -16,8 +16,9 @@ import { Warmth } from './warm.js';
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 /** @param {Record<string, any>} told a turn as the session lists it @returns {Turn} */
-function turnFrom({ turn, number, state, question, answer, thinking, verdict, problem, asked_at: asked }) {
-  if (state !== 'running') return turnOf({ id: turn, number, state, question, text: answer, thinking, verdict, problem });
+function turnFrom({ turn, number, state, question, html: blocks, thinking, verdict, problem, asked_at: asked }) {
+  const thought = thoughtFor(verdict);
+  if (state !== 'running') return turnOf({ id: turn, number, state, question, blocks, thinking, thought, verdict, problem });
   const age = Math.max(0, serverNow() - Date.parse(asked) || 0);
   return turnOf({ id: turn, number, question, since: performance.now() - age });
 }
@@ -136,7 +137,7 @@ class Chat {
   /** @param {string} id @param {AbortSignal} signal */
   async #show(id, signal) {
     try {
-      const session = await call('GET', `/api/sessions/${encodeURIComponent(id)}`, undefined, signal);
+      const session = await call('GET', `/api/sessions/${encodeURIComponent(id)}?render=html`, undefined, signal);
       this.#session = session.session;
       this.contexts.pick(session.context, session.context_name);
       const turns = session.turns.map(turnFrom);
@@ -185,7 +186,7 @@ class Chat {
     this.notice.clear();
     this.composer.lock(true);
     try {
-      const response = await send('POST', `/api/sessions/${await this.#open()}/ask`, { question }, { signal });
+      const response = await send('POST', `/api/sessions/${await this.#open()}/ask?render=html`, { question }, { signal });
       this.#accepted(turnOf({ id: response.headers.get('Turn-Id') || '', question }), response);
     } catch (error) {
       if (!signal.aborted) await this.#refused(Problem.from(error), question);
@@ -220,7 +221,7 @@ class Chat {
     const { signal } = this.#stay;
     try {
       const known = this.conversation.turns.length;
-      const turns = this.#session ? (await call('GET', `/api/sessions/${this.#session}`, undefined, signal)).turns : [];
+      const turns = this.#session ? (await call('GET', `/api/sessions/${this.#session}?render=html`, undefined, signal)).turns : [];
       if (turns.length > known && turns.at(-1).question === question) this.#accepted(turnFrom(turns.at(-1)), null);
       else this.ask(question);
     } catch (error) {

@@ -1,7 +1,7 @@
 // @ts-check
 /** Turns on the page: one article a turn, drawn from its state at most once a frame, kept in sight while it grows. */
 import { seconds } from './numbers.js';
-import { Prose } from './text.js';
+import { Prose, tendCode } from './prose.js';
 import { cacheOf, facts, inFull } from './verdict.js';
 
 /** @typedef {import('./turn.js').Turn} Turn */
@@ -20,6 +20,11 @@ function waitingFor({ phase, plan }) {
   return plan === 'hit' ? 'Starting…' : 'Reading the context…';
 }
 
+const WORTH_SAYING_MS = 100;
+
+/** @param {Turn} turn */
+const thoughtOf = ({ thought }) => (thought < WORTH_SAYING_MS ? 'Thought about it' : `Thought for ${seconds(thought)}`);
+
 /** @param {string} name @param {string} tag @param {...(Node|string)} inside */
 function part(name, tag, ...inside) {
   const node = document.createElement(tag);
@@ -33,7 +38,6 @@ const unseen = (text) => part('unseen', 'span', text);
 
 class TurnView {
   #frame = 0;
-  #restarts = 0;
 
   /** @param {Turn} turn @param {(turn: Turn) => void} again */
   constructor(turn, again) {
@@ -66,11 +70,9 @@ class TurnView {
     this.#frame = 0;
     const { turn, node } = this;
     const running = turn.state === 'running';
-    if (turn.restarts !== this.#restarts) this.prose.clear();
-    this.#restarts = turn.restarts;
     Object.assign(node.dataset, { turn: turn.id, state: turn.state, phase: turn.phase });
     node.ariaBusy = String(running);
-    this.prose.show(turn.text);
+    this.prose.show(turn.blocks);
     this.thinking.hidden = !turn.thinking;
     if (this.thought.textContent !== turn.thinking) this.thought.textContent = turn.thinking;
     this.status.hidden = !running || turn.phase === 'writing' || (turn.phase === 'thinking' && !this.thinking.hidden);
@@ -84,7 +86,8 @@ class TurnView {
     const text = waitingFor(turn);
     if (this.wait.textContent !== text) this.wait.textContent = text;
     this.seconds.textContent = s ? `${s} s` : '';
-    this.summary.textContent = turn.state === 'running' && turn.phase === 'thinking' ? this.status.textContent : 'Thinking';
+    const said = turn.state === 'running' && turn.phase === 'thinking' ? this.status.textContent : thoughtOf(turn);
+    if (this.summary.textContent !== said) this.summary.textContent = said;
   }
 
   #ending() {
@@ -137,6 +140,7 @@ export class Conversation {
     this.again = again;
     setInterval(() => this.#views.forEach((view) => view.turn.state === 'running' && view.tick()), 250);
     addEventListener('scroll', () => this.#scrolled());
+    tendCode(log, (news) => { spoken.textContent = news; });
     new ResizeObserver(() => this.#following && this.turns.length && toEnd()).observe(document.body);
   }
 
@@ -155,20 +159,24 @@ export class Conversation {
   replace(turns) {
     this.#views.clear();
     this.log.replaceChildren();
-    this.hello.hidden = turns.length > 0;
-    for (const turn of turns) this.add(turn);
+    this.#append(turns);
     if (!turns.length) scrollTo(0, 0);
   }
 
   /** @param {Turn} turn */
   add(turn) {
-    const view = new TurnView(turn, this.again);
-    this.#views.set(turn, view);
-    this.hello.hidden = true;
-    this.log.append(view.node);
+    this.#append([turn]);
+  }
+
+  /** @param {Turn[]} turns */
+  #append(turns) {
+    const views = turns.map((turn) => new TurnView(turn, this.again));
+    for (const view of views) this.#views.set(view.turn, view);
+    this.hello.hidden = this.#views.size > 0;
+    this.log.append(...views.map(({ node }) => node));
     this.#busy();
     this.#following = true;
-    toEnd();
+    if (views.length) toEnd();
   }
 
   /** @param {Turn} turn */

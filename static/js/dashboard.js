@@ -1,5 +1,6 @@
 // @ts-check
 /** Keeps the dashboard current while someone looks at it: fetches the page again and puts in what has changed. */
+import { trusted } from './html.js';
 
 const EVERY_MS = 5000;
 let timer = 0;
@@ -55,7 +56,7 @@ async function refresh() {
   try {
     const response = await fetch(location.href, { headers: { accept: 'text/html' } });
     if (!response.ok) throw new Error(String(response.status));
-    show(new DOMParser().parseFromString(await response.text(), 'text/html'));
+    show(new DOMParser().parseFromString(trusted(await response.text()), 'text/html'));
     say('');
   } catch {
     say('The server cannot be reached. Trying again…');

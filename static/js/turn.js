@@ -8,28 +8,40 @@ import { read } from './sse.js';
 
 /**
  * @typedef {{id: string, number: number, question: string, state: 'running'|'done'|'stopped'|'failed',
- *   phase: 'waiting'|'thinking'|'writing', since: number, plan: string|null, text: string, thinking: string,
- *   restarts: number, ending: string|null, verdict: Record<string, any>|null, problem: Record<string, any>|null,
- *   last: number}} Turn `since` is when the phase began, in `performance.now()`'s milliseconds
+ *   phase: 'waiting'|'thinking'|'writing', since: number, plan: string|null, blocks: string[], thinking: string,
+ *   thought: number, ending: string|null, verdict: Record<string, any>|null, problem: Record<string, any>|null,
+ *   last: number}} Turn `since` is when the phase began, in `performance.now()`'s milliseconds; `blocks` are the answer's
+ *   HTML, and `thought` is how long the model thought, in milliseconds, 0 when that is not known
  */
 
 /** @param {Partial<Turn>} known @returns {Turn} */
 export const turnOf = (known) => ({
-  id: '', number: 0, question: '', state: 'running', phase: 'waiting', since: performance.now(), plan: null, text: '',
-  thinking: '', restarts: 0, ending: null, verdict: null, problem: null, last: 0, ...known,
+  id: '', number: 0, question: '', state: 'running', phase: 'waiting', since: performance.now(), plan: null,
+  blocks: [], thinking: '', thought: 0, ending: null, verdict: null, problem: null, last: 0, ...known,
 });
 
 /** @param {Turn} turn @param {Turn['phase']} phase */
 function enter(turn, phase) {
-  if (turn.phase !== phase) turn.since = performance.now();
+  if (turn.phase === phase) return;
+  const now = performance.now();
+  if (turn.phase === 'thinking') turn.thought += now - turn.since;
+  turn.since = now;
   turn.phase = phase;
+}
+
+/** @param {Record<string, any>|null} verdict @returns {number} how long the model thought, as the server measured it */
+export const thoughtFor = (verdict) => Math.max(0, verdict?.ttft_ms - verdict?.ttfb_ms || 0);
+
+/** @param {Turn} turn the message is streamed anew; its blocks go with an `html` event of their own */
+function begin(turn) {
+  enter(turn, 'waiting');
+  Object.assign(turn, { thinking: '', thought: 0, ending: null });
 }
 
 /** @param {Turn} turn @param {any} delta */
 function grow(turn, delta) {
   if (delta?.type === 'text_delta' && delta.text) {
     enter(turn, 'writing');
-    turn.text += delta.text;
   } else if (delta?.type === 'thinking_delta') {
     turn.thinking += delta.thinking || '';
   }
@@ -44,11 +56,13 @@ const HANDLERS = {
   },
   content_block_delta: (turn, data) => grow(turn, data.delta),
   message_delta: (turn, data) => { turn.ending = data.delta?.stop_reason ?? turn.ending; },
-  restart: (turn) => {
-    Object.assign(turn, { text: '', thinking: '', ending: null, restarts: turn.restarts + 1 });
-    enter(turn, 'waiting');
+  message_start: begin,
+  restart: begin,
+  html: (turn, { block, html, open }) => {
+    if (open) turn.blocks.length = Math.min(block, turn.blocks.length);
+    if (html) turn.blocks[block] = html;
   },
-  verdict: (turn, data) => Object.assign(turn, { state: 'done', verdict: data }),
+  verdict: (turn, data) => Object.assign(turn, { state: 'done', verdict: data, thought: thoughtFor(data) || turn.thought }),
   stopped: (turn) => { turn.state = 'stopped'; },
   error: (turn, data) => Object.assign(turn, { state: 'failed', problem: data }),
 };
@@ -112,7 +126,7 @@ export async function follow(turn, response, on, signal) {
     let problem = Problem.from(null);
     try {
       const headers = { 'Last-Event-ID': String(turn.last) };
-      response ??= await send('GET', `/api/turns/${turn.id}/events`, undefined, { signal, headers });
+      response ??= await send('GET', `/api/turns/${turn.id}/events?render=html`, undefined, { signal, headers });
       on.found();
       await drain(turn, response, on.changed, signal);
     } catch (error) {

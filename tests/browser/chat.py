@@ -5,6 +5,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Locator, Page, expect
 
+from app.rendering.answer import blocks_of
+
 
 class Chat:
     def __init__(self, page: Page, url: str) -> None:
@@ -61,12 +63,12 @@ class Chat:
         """Whether the turn's answer looks exactly as `text` does when it is rendered in one piece."""
         return bool(
             turn.evaluate(
-                """async (article, text) => {
-                    const { render } = await import('/static/js/text.js');
+                """async (article, html) => {
+                    const { fragment } = await import('/static/js/html.js');
                     const whole = document.createElement('div');
-                    whole.append(render(text));
+                    whole.append(fragment(html));
                     return article.querySelector('.prose').innerHTML === whole.innerHTML;
                 }""",
-                text,
+                "".join(blocks_of([{"type": "text", "text": text}])),
             )
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, expect, sync_playwright
 from redis import Redis
 
 from app.processes import EmbeddedRedis
@@ -123,6 +123,10 @@ class Complaints:
         if message.type in ("error", "warning"):
             self.lines.append(message.text)
 
+    def refuse(self, dialog: Dialog) -> None:
+        self.lines.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
+
     def unexpected(self) -> list[str]:
         return [line for line in self.lines if not any(trace in line for trace in self.expected)]
 
@@ -139,6 +143,10 @@ def context(browser: Browser, complaints: Complaints) -> Iterator[BrowserContext
     context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
     context.on("console", complaints.hear)
     context.on("weberror", lambda error: complaints.lines.append(str(error.error)))
+    context.on("dialog", complaints.refuse)
+    context.add_init_script(
+        "addEventListener('securitypolicyviolation', e => console.error('policy:', e.violatedDirective, e.blockedURI))"
+    )
     yield context
     context.close()
 

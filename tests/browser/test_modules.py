@@ -1,4 +1,4 @@
-"""The page's own modules, in the browser that runs them: bytes to events, events to a turn, text to nodes."""
+"""The page's own modules, in the browser that runs them: bytes to events, events to a turn, blocks to nodes."""
 
 import random
 from collections.abc import Iterator
@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
+
+from app.rendering.answer import AnswerHtml, blocks_of
 
 PARSE = """async chunks => {
     const { Parser } = await import('/static/js/sse.js');
@@ -20,15 +22,20 @@ APPLY = """async events => {
     return { ...turn, news };
 }"""
 
-GROW = """async ([text, cuts]) => {
-    const { Prose, render } = await import('/static/js/text.js');
+GROW = """async steps => {
+    const { fragment } = await import('/static/js/html.js');
+    const { Prose } = await import('/static/js/prose.js');
     const root = document.createElement('div');
     const prose = new Prose(root);
-    for (const cut of cuts) prose.show(text.slice(0, cut));
-    prose.show(text);
+    let stayed = true;
+    for (const [n, step] of steps.entries()) {
+        const finished = [...root.children].slice(0, step.findIndex((html, k) => html !== steps[n - 1]?.[k]));
+        prose.show(step);
+        stayed &&= finished.every((element, k) => root.children[k] === element);
+    }
     const whole = document.createElement('div');
-    whole.append(render(text));
-    return [root.innerHTML, whole.innerHTML];
+    whole.append(fragment(steps.at(-1).join('')));
+    return [root.innerHTML, whole.innerHTML, stayed];
 }"""
 
 MARKDOWN = """# Title
@@ -104,89 +111,78 @@ def test_events_are_the_same_however_the_bytes_are_cut(modules: Page, end: str) 
 def test_an_event_that_comes_twice_is_taken_once(modules: Page) -> None:
     first, second = ["1", "content_block_delta", delta("a")], ["2", "content_block_delta", delta("b")]
     turn = modules.evaluate(APPLY, [first, second, first, second, ["3", "content_block_delta", delta("c")]])
-    assert turn["text"] == "abc"
+    assert turn["phase"] == "writing"
     assert turn["news"] == [True, True, False, False, True]
     assert turn["last"] == 3
 
 
-def test_a_restart_forgets_the_text_so_far(modules: Page) -> None:
+@pytest.mark.parametrize("again", ["restart", "message_start"])
+def test_what_begins_anew_forgets_what_was(modules: Page, again: str) -> None:
     turn = modules.evaluate(
         APPLY,
         [
             ["1", "turn", {"turn": "t", "plan": "hit"}],
-            ["2", "content_block_delta", delta("lost")],
+            ["2", "content_block_delta", {"delta": {"type": "thinking_delta", "thinking": "lost"}}],
+            ["3", "content_block_delta", delta("lost")],
+            [None, "html", {"block": 0, "html": "<p>one</p>", "open": False}],
+            [None, "html", {"block": 1, "html": "<p>two</p><p>three</p>", "open": True}],
             [None, "ping", {}],
-            ["3", "restart", {"turn": "t", "reason": "upstream_overloaded"}],
-            ["4", "content_block_delta", delta("kept")],
-            ["5", "an_event_from_the_future", {}],
-            ["6", "verdict", {"cache": "hit"}],
+            ["4", again, {"turn": "t", "reason": "upstream_overloaded"}],
+            [None, "html", {"block": 0, "html": "", "open": True}],
+            ["5", "content_block_delta", delta("kept")],
+            [None, "html", {"block": 0, "html": "<p>kept</p>", "open": False}],
+            ["6", "an_event_from_the_future", {}],
+            ["7", "verdict", {"cache": "hit", "ttfb_ms": 100, "ttft_ms": 3300}],
         ],
     )
-    assert (turn["text"], turn["state"], turn["restarts"], turn["plan"]) == ("kept", "done", 1, "hit")
+    assert (turn["blocks"], turn["thinking"], turn["state"], turn["plan"]) == (["<p>kept</p>"], "", "done", "hit")
+    assert turn["thought"] == 3200
 
 
 def test_nothing_changes_a_turn_that_has_ended(modules: Page) -> None:
-    events = [["1", "stopped", {"turn": "t"}], ["2", "content_block_delta", delta("late")]]
+    late = {"block": 0, "html": "<p>late</p>", "open": False}
+    events = [["1", "stopped", {"turn": "t"}], ["2", "content_block_delta", delta("late")], [None, "html", late]]
     turn = modules.evaluate(APPLY, events)
-    assert (turn["text"], turn["state"]) == ("", "stopped")
+    assert (turn["blocks"], turn["phase"], turn["state"]) == ([], "waiting", "stopped")
 
 
-def test_a_text_that_grows_looks_as_it_would_in_one_piece(modules: Page) -> None:
-    every = list(range(1, len(MARKDOWN)))
-    grown, whole = modules.evaluate(GROW, [MARKDOWN, every])
-    assert grown == whole
+def test_blocks_that_grow_look_as_they_would_at_once_and_what_is_there_stays(modules: Page) -> None:
     dice = random.Random(7)
-    pieces = MARKDOWN.splitlines(keepends=True)
-    for _ in range(60):
-        text = "".join(dice.choices(pieces, k=30))
-        cuts = sorted(dice.randrange(len(text)) for _ in range(25))
-        grown, whole = modules.evaluate(GROW, [text, cuts])
+    for _ in range(12):
+        text = "".join(dice.choices(MARKDOWN.splitlines(keepends=True), k=20))
+        answer = AnswerHtml()
+        steps = []
+        for at in range(0, len(text), 9):
+            answer.take("content_block_delta", {"delta": {"type": "text_delta", "text": text[at : at + 9]}})
+            answer.advance()
+            steps.append([*answer.blocks, *([rest] if (rest := answer.rest()) else [])])
+        answer.finish()
+        grown, whole, stayed = modules.evaluate(GROW, [*steps, answer.blocks])
         assert grown == whole, text
+        assert stayed, text
 
 
-def test_text_becomes_the_nodes_it_means(modules: Page) -> None:
-    whole = modules.evaluate(GROW, [MARKDOWN, []])[1]
-    assert whole.startswith("<h3>Title</h3><p>Some <em>words</em>, <strong>bold <code>code</code></strong>")
-    assert "<code>a ` tick</code>" in whole
-    assert "2 * 3 * 4, snake_case_name, **unclosed." in whole
-    assert "<blockquote><p>quoted</p><blockquote><p>deeper</p></blockquote></blockquote>" in whole
-    assert "<li>a<ul><li>nested</li></ul></li><li>b</li>" in whole
-    assert '<figcaption>python</figcaption><pre tabindex="0"><code>def f():\n    return "```"\n' in whole
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;\n\n# not a heading" in whole
-
-
-@pytest.mark.parametrize(
-    "text", [">" * 20_000, "- " * 20_000 + "x", "*a " * 20_000, "`" * 20_000, "**a " * 20_000, "#" * 20_000]
-)
-def test_text_made_to_be_slow_is_not(modules: Page, text: str) -> None:
-    ms = modules.evaluate(
-        """async text => {
-            const { render } = await import('/static/js/text.js');
-            const start = performance.now();
-            render(text);
-            return performance.now() - start;
-        }""",
-        text,
-    )
-    assert ms < 1000
-
-
-def test_ten_thousand_deltas_cost_no_more_each_than_the_first(modules: Page) -> None:
-    ms = modules.evaluate(
-        """async () => {
-            const { Prose } = await import('/static/js/text.js');
-            const root = document.createElement('div');
+def test_what_a_reader_did_to_code_outlives_its_growth(modules: Page) -> None:
+    steps = [blocks_of([{"type": "text", "text": f"```python\n{'x = 1' * n}"}]) for n in range(1, 5)]
+    left = modules.evaluate(
+        """async steps => {
+            const { Prose, tendCode } = await import('/static/js/prose.js');
+            const root = document.body.appendChild(document.createElement('div'));
             const prose = new Prose(root);
-            let text = '';
-            const start = performance.now();
-            for (let i = 0; i < 10_000; i++) {
-                text += i % 20 ? 'some words ' : '\\n\\n';
-                prose.show(text);
-            }
-            return performance.now() - start;
-        }"""
+            tendCode(root, () => {});
+            prose.show(steps[0]);
+            const code = root.querySelector('code');
+            getSelection().setBaseAndExtent(code.firstChild, 0, code.firstChild, 1);
+            root.querySelector('.wrap').click();
+            for (const step of steps.slice(1)) prose.show(step);
+            const wrapped = root.querySelector('figure').hasAttribute('data-reader-wraps');
+            const state = [root.querySelector('.wrap').ariaPressed, wrapped, String(getSelection()), code.textContent];
+            root.remove();
+            return state;
+        }""",
+        steps,
     )
-    assert ms < 5000
+    assert left == ["true", True, "x", "x = 1" * 4]
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_a_question_that_failed_does_not_overwrite_the_next_one(gated: Chat, gat
 
 def test_a_question_that_cannot_be_sent_stays_in_the_input(gated: Chat, complaints: Complaints) -> None:
     complaints.expects("ERR_FAILED")
-    gated.page.route("**/ask", lambda route: route.abort())
+    gated.page.route("**/ask?*", lambda route: route.abort())
     gated.input.focus()
     gated.expect_chip("warm")
     gated.input.fill("How many ships?")
@@ -54,7 +54,7 @@ def test_a_question_that_cannot_be_sent_stays_in_the_input(gated: Chat, complain
     expect(gated.notice).to_contain_text("The server cannot be reached.")
     expect(gated.input).to_have_value("How many ships?")
     expect(gated.turns).to_have_count(0)
-    gated.page.unroute("**/ask")
+    gated.page.unroute("**/ask?*")
     gated.notice.get_by_role("button", name="Try again").click()
     gated.expect_state(gated.turns.first, "done")
     expect(gated.input).to_have_value("")

@@ -1,0 +1,14 @@
+// @ts-check
+/** The one place where a string becomes markup: HTML that our own server rendered and cleaned. All else stays text. */
+
+const policy = globalThis.trustedTypes?.createPolicy('headstart', { createHTML: (/** @type {string} */ html) => html });
+
+/** @param {string} html of our server's @returns {any} what the browser takes where the page's policy wants it trusted */
+export const trusted = (html) => policy?.createHTML(html) ?? html;
+
+/** @param {string} html of our server's @returns {DocumentFragment} */
+export function fragment(html) {
+  const template = document.createElement('template');
+  template.innerHTML = trusted(html);
+  return template.content;
+}

@@ -1,0 +1,190 @@
+"""An answer as it is read: Markdown that streams without a jump, code to take along, thoughts out of the way; and text
+that attacks, through every way in, stays text."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.rendering.answer import blocks_of
+from tests.browser.chat import Chat
+from tests.browser.conftest import Complaints
+from tests.browser.serving import headstart
+from tests.browser.writing import Writer
+from tests.recorder import Recorder, recording, refuse
+from tests.rendering.payloads import PAYLOADS
+
+CODE = "def f(text: str) -> None:\n    print('<b>', text)"
+ANSWER = f"""## A *title*
+
+A paragraph with **bold** words and `code`, long enough to be written in a few pieces, each of which comes on its own.
+
+| State | Cost |
+|:------|-----:|
+| `DONE` | 12 |
+| `GONE` | 3 |
+
+```python
+{CODE}
+```
+
+1. One
+2. Two
+
+The end."""
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Recorder, str]]:
+    with recording() as recorder:
+        settings = {"ANTHROPIC_BASE_URL": recorder.url, "ANTHROPIC_API_KEY": "test", "HEADSTART_LIMITS": "off"}
+        with headstart(tmp_path_factory.mktemp("written"), **settings) as url:
+            yield recorder, url
+
+
+@pytest.fixture
+def writer(upstream: tuple[Recorder, str]) -> Writer:
+    return Writer(upstream[0])
+
+
+@pytest.fixture
+def written(upstream: tuple[Recorder, str], page: Page) -> Chat:
+    """The page over an upstream that says what the test has it say."""
+    return Chat(page, upstream[1]).open()
+
+
+def test_markdown_streams_and_nothing_above_the_end_moves(written: Chat, writer: Writer) -> None:
+    page = written.page
+    page.evaluate(
+        """() => {
+            window.shifts = 0;
+            new PerformanceObserver(list => { for (const { value } of list.getEntries()) window.shifts += value; })
+                .observe({ type: 'layout-shift', buffered: true });
+        }"""
+    )
+    turn = written.ask("What?")
+    prose = turn.locator(".prose")
+    page.evaluate("window.shifts = 0")
+    writer.begin({"type": "text", "text": ""})
+    settled: list[float] = []
+    for at in range(0, len(ANSWER), 25):
+        writer.write(ANSWER[at : at + 25])
+        last = ANSWER[at : at + 25].split()[-1].strip("#*`|:-'<>().")
+        expect(prose).to_contain_text(last)
+        now = prose.evaluate("node => [...node.children].map(child => child.offsetTop)")
+        assert now[: len(settled)] == settled
+        settled = now[:-1]
+    writer.finish()
+    writer.end()
+    written.expect_state(turn, "done")
+    assert written.shows_whole(turn, ANSWER)
+    assert page.evaluate("window.shifts") < 0.02
+    expect(turn.locator("table td.right").first).to_have_text("12")
+    expect(turn.locator("figure .k").first).to_have_text("def")
+    page.reload()
+    expect(turn.locator("table")).to_be_visible()
+    assert written.shows_whole(turn, ANSWER)
+
+
+def test_code_is_copied_as_it_was_written_and_wraps_when_asked(written: Chat, writer: Writer) -> None:
+    written.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    turn = written.ask("What?")
+    writer.say(f"```python\n{CODE}  # {'long ' * 60}\n```")
+    writer.end()
+    written.expect_state(turn, "done")
+    expect(turn.locator("figcaption span")).to_have_text("python")
+    pre = turn.locator("pre")
+    assert pre.evaluate("node => node.scrollWidth > node.clientWidth")
+    turn.get_by_role("button", name="Wrap").click()
+    assert pre.evaluate("node => node.scrollWidth <= node.clientWidth")
+    turn.get_by_role("button", name="Copy").click()
+    expect(written.page.locator("#spoken")).to_have_text("Copied.")
+    assert written.page.evaluate("navigator.clipboard.readText()") == f"{CODE}  # {'long ' * 60}"
+
+
+def test_a_thought_is_one_line_with_its_time_and_opens(written: Chat, writer: Writer) -> None:
+    turn = written.ask("What?")
+    writer.think("First this, then <b>that</b>.")
+    thinking = turn.locator(".thinking")
+    expect(thinking.locator("summary")).to_contain_text("Thinking…")
+    expect(thinking.get_by_text("First this")).to_be_hidden()
+    writer.finish()
+    writer.say("Done.")
+    writer.end()
+    written.expect_state(turn, "done")
+    for _ in range(2):
+        expect(thinking.locator("summary")).to_contain_text("Thought ")
+        expect(thinking.get_by_text("First this")).to_be_hidden()
+        thinking.locator("summary").click()
+        expect(thinking.get_by_text("First this, then <b>that</b>.")).to_be_visible()
+        written.page.reload()
+
+
+def test_no_payload_does_anything_wherever_it_comes_from(written: Chat, writer: Writer) -> None:
+    page = written.page
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    hostile = [payload.replace("\n", " ") for payload in PAYLOADS]
+    texts = {f"{payload} {n}.md": f"{payload}\n" * 9 for n, payload in enumerate(hostile)}
+    context = written.add_context("".join(hostile)[:180], texts, instructions="\n".join(PAYLOADS))
+    written.open(f"/?context={context}")
+    page.locator(".about:visible summary").click()
+    expect(page.locator(".titles:visible li")).to_have_count(len(PAYLOADS))
+    page.keyboard.press("Escape")
+    turn = written.ask("\n".join(PAYLOADS))
+    writer.think("\n".join(PAYLOADS))
+    writer.finish()
+    for payload in PAYLOADS:
+        writer.say(f"{payload}\n\n")
+    writer.end()
+    written.expect_state(turn, "done")
+    expect(turn.locator(".question")).to_contain_text(PAYLOADS[0])
+    writer.recorder.script.extend([refuse(400, "invalid_request_error", PAYLOADS[1])] * 2)
+    failed = written.ask(PAYLOADS[2])
+    written.expect_state(failed, "failed")
+    page.reload()
+    expect(written.turns).to_have_count(2)
+    expect(turn.locator(".prose")).to_contain_text(PAYLOADS[0])
+    for element in page.locator("#log .prose :is(a, button)").all():
+        element.dispatch_event("mouseover")
+    assert page.locator("#log :is(script, img, svg, iframe, object, style, form, input, link, base, meta)").count() == 0
+    assert page.locator("#log :is([style], [onclick], [onerror], [onmouseover])").count() == 0
+    links = page.locator("#log a").evaluate_all("all => all.map(a => [a.protocol, a.rel, a.target])")
+    assert {tuple(link) for link in links} <= {("https:", "noopener noreferrer nofollow", "_blank")}
+    assert page.evaluate("window.hacked") is None
+    assert all(url.startswith(written.url) for url in asked)
+
+
+def test_ten_thousand_blocks_are_all_there_and_only_those_in_sight_are_laid_out(written: Chat, writer: Writer) -> None:
+    turn = written.ask("What?")
+    writer.say(ANSWER)
+    writer.end()
+    written.expect_state(turn, "done")
+    session = written.stored()
+    (one,) = session["turns"]
+    html = (blocks_of([{"type": "text", "text": ANSWER}]) * 4)[:20]
+    session["turns"] = [{**one, "turn": f"t_{n}", "number": n, "html": html} for n in range(500)]
+    written.page.route("**/api/sessions/*?render=html", lambda route: route.fulfill(json=session))
+    began = time.perf_counter()
+    written.page.reload()
+    expect(written.turns).to_have_count(500)
+    expect(written.turns.last.locator(".stats")).to_be_in_viewport()
+    assert time.perf_counter() - began < 20
+    assert written.page.locator(".prose > *").count() == 10_000
+    laid_out = "all => all.filter(node => node.checkVisibility({ contentVisibilityAuto: true })).length"
+    assert 0 < written.turns.locator(".prose").evaluate_all(laid_out) < 20
+    second = written.ask("And now?")
+    writer.say("It goes on.")
+    writer.end()
+    written.expect_state(second, "done")
+    expect(second.locator(".prose")).to_have_text("It goes on.")
+    expect(second.locator(".stats")).to_be_in_viewport()
+
+
+def test_a_string_that_is_no_ones_html_is_refused_by_the_browser(written: Chat, complaints: Complaints) -> None:
+    complaints.expects("TrustedHTML", "policy: require-trusted-types-for")
+    refused = written.page.evaluate(
+        "() => { try { document.body.innerHTML = '<b>x</b>' } catch (e) { return e.name } }"
+    )
+    assert refused == "TypeError"
