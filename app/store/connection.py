@@ -33,8 +33,8 @@ from redis.exceptions import (
 )
 
 from app.store.address import Endpoint, Kind, parse_address
+from app.store.line import Command as Command
 from app.store.nodes import COMMAND_TIMEOUT_S, Node, Nodes, Unreachable
-from app.store.nodes import Command as Command
 
 RETRY_S = 0.25
 # A connection that was lost, or a slot that has moved, is worth another try; a Redis that does not answer is not.

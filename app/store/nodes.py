@@ -10,20 +10,19 @@ again one by one, past what failed before it: events of one journal could change
 
 import asyncio
 import logging
-import math
 import secrets
 import time
 from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from hiredis import pack_command
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, RedisError, ResponseError
 
 from app.store.address import Address, Endpoint, Kind
+from app.store.line import Command, Line
 
 MAX_CONNECTIONS = 64
 CONNECT_TIMEOUT_S = 2.0
@@ -34,8 +33,6 @@ ASKED_AT_ONCE = 3
 
 T = TypeVar("T")
 log = logging.getLogger("headstart.store")
-
-Command = tuple[str | bytes | int | float, ...]
 
 
 class Unreachable(ConnectionError):
@@ -48,6 +45,8 @@ class Node:
     def __init__(self, url: str, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self._left = False
+        self._line: Line | None = None
+        self._connecting: asyncio.Task[Line] | None = None
         self._pool: Any = BlockingConnectionPool.from_url(
             url,
             max_connections=MAX_CONNECTIONS,
@@ -63,17 +62,12 @@ class Node:
     async def ask(self, commands: Iterable[Command]) -> list[Any]:
         """The answers to `commands`, sent in one go, as they come; a refused one has its `ResponseError` as its answer."""
         wire = list(commands)
-        connection = await self._pool.get_connection()
-        try:
-            # hiredis packs, and one clock runs for all answers: redis-py's own ways cost three times what is left.
-            packed = [pack_command(command) for command in wire]  # type: ignore[arg-type]  # of any length
-            await connection.send_packed_command(b"".join(packed))
-            async with asyncio.timeout(COMMAND_TIMEOUT_S):
-                return [await _read(connection) for _ in wire]
-        finally:
-            if self._left:
-                await connection.disconnect()
-            await self._pool.release(connection)
+        if wire[0][:2] == ("XREAD", "BLOCK"):
+            return await self._ask_apart(wire)
+        line = self._line
+        if line is None or line.ended:
+            line = await self._connected()
+        return await line.ask(wire)
 
     def shaped(self, command: Command, answer: Any) -> Any:
         """`answer` as redis-py gives it to those who send `command`: pairs as a dict, for one."""
@@ -87,15 +81,56 @@ class Node:
     async def leave(self) -> None:
         """No longer use it: idle connections are closed now, others when their answer has come."""
         self._left = True
+        if self._line is not None:
+            self._line.leave()
         await self._pool.disconnect(inuse_connections=False)
 
     async def close(self) -> None:
+        self._left = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._line is not None:
+            self._line.close()
         await self._pool.disconnect()
+
+    async def _connected(self) -> Line:
+        """The shared connection, made once for all who find none; who gives up on it leaves it to the others."""
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._connect())
+            self._connecting.add_done_callback(self._made)
+        return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> Line:
+        connection = self._pool.make_connection()
+        try:
+            await connection.connect()
+            return Line(connection, COMMAND_TIMEOUT_S)
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+
+    def _made(self, made: "asyncio.Task[Line]") -> None:
+        self._connecting = None
+        if not made.cancelled() and made.exception() is None:
+            self._line = made.result()
+            if self._left:
+                self._line.leave()
+
+    async def _ask_apart(self, wire: list[Command]) -> list[Any]:
+        """As `ask`, over a connection that nobody waits for meanwhile."""
+        connection = await self._pool.get_connection()
+        try:
+            await connection.send_packed_command(connection.pack_commands(wire))
+            return [await _read(connection) for _ in wire]
+        finally:
+            if self._left:
+                await connection.disconnect()
+            await self._pool.release(connection)
 
 
 async def _read(connection: Any) -> Any:
     try:
-        return await connection.read_response(timeout=math.inf)
+        return await connection.read_response()
     except ResponseError as refused:
         return refused
 
