@@ -44,7 +44,7 @@ class Rooms:
     limits: OwnerLimits
 
 
-def rooms(request: Request) -> Rooms:
+async def rooms(request: Request) -> Rooms:
     found: Any = request.app.state.rooms
     assert isinstance(found, Rooms)
     return found
@@ -61,7 +61,7 @@ async def visitor(request: Request, rooms: InRooms) -> Visitor:
 Visiting = Annotated[Visitor, Depends(visitor)]
 
 
-def owner(visitor: Visiting) -> str:
+async def owner(visitor: Visiting) -> str:
     """Who asks, for every route that belongs to someone."""
     return visitor.owner
 
