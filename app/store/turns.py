@@ -98,14 +98,16 @@ class Turns:
                 for session, turn, entry in entries
             ]
         )
-        return [
-            answer is not None and (not isinstance(answer, ResponseError) or await self._is_there(*written))
-            for written, answer in zip(entries, answers, strict=True)
-        ]
-
-    async def _is_there(self, session: str, turn: str, entry: Entry) -> bool:
-        at = entry.id.entry
-        return bool(await self._store.do("XRANGE", keys.journal(session, turn), at, at))
+        written = [answer is not None for answer in answers]
+        refused = [place for place, answer in enumerate(answers) if isinstance(answer, ResponseError)]
+        if refused:
+            commands: list[Command] = []
+            for session, turn, entry in (entries[place] for place in refused):
+                at = entry.id.entry
+                commands.append(("XRANGE", keys.journal(session, turn), at, at))
+            for place, found in zip(refused, await self._store.batch(commands), strict=True):
+                written[place] = bool(found) and not isinstance(found, ResponseError)
+        return written
 
     async def read(self, session: str, turn: str, after: int) -> list[Entry]:
         """The journal's entries after the event `after` (0 for all)."""
