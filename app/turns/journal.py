@@ -44,7 +44,7 @@ class Feed:
         self.cut = False
         self.clients = 0
         self._left_at = time.monotonic()
-        self._changed: asyncio.Event = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
 
     @property
     def last(self) -> int:
@@ -81,7 +81,6 @@ class Feed:
     async def frames_after(self, after: int) -> AsyncIterator[bytes]:
         """The frames after event `after`, as they come, several at once when they are there; until the end."""
         while True:
-            changed = self._changed
             # Looked up each time: a client that comes from elsewhere can be ahead of this process.
             index = bisect_right(self.ids, after)
             if index < len(self.frames):
@@ -92,11 +91,15 @@ class Feed:
             elif self.ended or self.cut:
                 return
             else:
-                await changed.wait()
+                changed = asyncio.get_running_loop().create_future()
+                self._waiting.append(changed)
+                await changed
 
     def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        waiting, self._waiting = self._waiting, []
+        for changed in waiting:
+            if not changed.done():
+                changed.set_result(None)
 
 
 @dataclass(slots=True)
