@@ -22,7 +22,7 @@ from app.store.warms import WarmRecord, WarmState, known_anywhere
 from app.turns.conversations import TurnView, view_turn
 from app.warm.changes import TTLS, first_difference
 from app.warm.lifetime import Gaps, choose_ttl, cost_per_use
-from app.warm.policy import USUAL_BYTES_PER_TOKEN
+from app.warm.policy import foresee
 from app.warm.prefixes import ContextGone, Prefixes
 from app.web.numbers import duration, money, seconds, several
 
@@ -109,7 +109,8 @@ async def _explain_context(store: Store, name: str) -> list[str]:
     except UnknownContext:
         raise NothingKnown(f"there is no session and no context for everyone called “{name}”") from None
     model = find_model(view.parameters.model)
-    tokens = view.tokens or round(view.bytes / USUAL_BYTES_PER_TOKEN)
+    foreseen = foresee(view.bytes, view.tokens, 0, 0, live=False, pdf_bytes=view.pdf_bytes, pages=view.pages)
+    tokens = foreseen.tokens
     counted = "counted by the upstream" if view.tokens else "estimated from its size"
     lines = [f"context {view.name}: {len(view.titles)} documents, {tokens:,} tokens ({counted}), {model.id}"]
     if model.min_cacheable is None:

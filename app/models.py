@@ -56,6 +56,13 @@ class Model:
     source: str = ""
     as_of: str = ""
 
+    @property
+    def max_pages(self) -> int | None:
+        """The most pages of PDF in one request: platform.claude.com/docs/en/build-with-claude/pdf-support, 2026-11-21."""
+        if self.context_window is None:
+            return None
+        return 100 if self.context_window <= 200_000 else 600
+
     def prices_for(self, prompt_tokens: int) -> Prices | None:
         """The prices of a request whose whole input, cached or not, is `prompt_tokens`."""
         if self.tier is not None and prompt_tokens > self.tier:

@@ -8,9 +8,9 @@ from typing import Any
 
 from app.contexts.sample import SAMPLE_NAME, sample_context
 from app.models import Model, find_model
-from app.prompt.context import Context, Parameters
+from app.prompt.context import Context, Parameters, Pdf, pages
 from app.prompt.lint import lint_context
-from app.prompt.parameters import check_parameters
+from app.prompt.parameters import check_pages, check_parameters
 from app.prompt.render import render_fragments
 from app.store.contexts import PUBLIC, Contexts, Full, StoredFragments
 
@@ -38,7 +38,8 @@ class TooManyBytes(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ContextView:
-    """A stored context as it is shown to one owner. `bytes` are those of its texts, `tokens` as the upstream counted."""
+    """A stored context as it is shown to one owner. `bytes` are those of its documents, `pdf_bytes` and `pages` of its PDFs
+    among them, `tokens` as the upstream counted."""
 
     id: str
     name: str
@@ -49,6 +50,8 @@ class ContextView:
     instructions: str | None
     titles: tuple[tuple[str, int], ...]
     created_ms: int
+    pages: int
+    pdf_bytes: int
     warnings: tuple[dict[str, str], ...]
 
 
@@ -76,9 +79,10 @@ class Library:
         model = find_model(context.parameters.model)
         check_parameters(context.parameters, model)
         rendered = await asyncio.to_thread(render_fragments, context)
-        check_size(len(rendered.system) + len(rendered.documents), context.parameters, model)
+        check_pages(rendered.pages, model)
+        check_size(len(rendered.system) + len(rendered.documents), context.parameters, model, rendered.pdf_bytes)
         about = await asyncio.to_thread(self._describe, context)
-        fragments = StoredFragments(rendered.system, rendered.documents, rendered.blocks)
+        fragments = StoredFragments(**asdict(rendered))
         identity = await asyncio.to_thread(lambda: context.id)
         most, most_bytes = (None, None) if owner == PUBLIC else (self._most, self._most_bytes)
         try:
@@ -152,6 +156,8 @@ class Library:
             instructions=about["instructions"],
             titles=tuple((title, size) for title, size in about["titles"]),
             created_ms=about["created_ms"],
+            pages=about.get("pages", 0),
+            pdf_bytes=about.get("pdf_bytes", 0),
             warnings=tuple(about["warnings"]),
         )
 
@@ -160,8 +166,10 @@ class Library:
             "parameters": asdict(context.parameters),
             "bytes": context.size,
             "instructions": context.instructions,
-            "titles": [(document.title, len(document.text.encode())) for document in context.documents],
+            "titles": [(document.title, document.size) for document in context.documents],
             "created_ms": round(self._clock() * 1000),
+            "pages": pages(context.documents),
+            "pdf_bytes": sum(document.size for document in context.documents if isinstance(document, Pdf)),
             "warnings": [asdict(warning) for warning in lint_context(context)],
         }
 
@@ -176,13 +184,16 @@ def _too_much(full: Full, size: int, most_bytes: int | None) -> TooManyContexts 
     )
 
 
-def check_size(size: int, parameters: Parameters, model: Model) -> None:
-    """Raise `ContextTooLarge` when `size` bytes of prompt are more than a request holds or `model` can read."""
+def check_size(size: int, parameters: Parameters, model: Model, pdf_bytes: int = 0) -> None:
+    """Raise `ContextTooLarge` when `size` bytes of prompt are more than a request holds or `model` can read.
+
+    How many tokens the `pdf_bytes` among them make, only the upstream can say.
+    """
     if size > MAX_REQUEST_BYTES:
         raise ContextTooLarge(
             f"the context takes {size:,} bytes of a request; the Messages API takes {MAX_REQUEST_BYTES:,}"
         )
-    tokens = round(size / MOST_BYTES_PER_TOKEN)
+    tokens = round((size - pdf_bytes) / MOST_BYTES_PER_TOKEN)
     if model.context_window is not None and tokens + parameters.max_tokens > model.context_window:
         raise ContextTooLarge(
             f"the context is about {tokens:,} tokens, and an answer may take {parameters.max_tokens:,}; "

@@ -5,7 +5,7 @@ texts with the same parameters share one context, one stored copy and one warm c
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,6 +36,28 @@ class Document:
     title: str
     text: str
 
+    @property
+    def size(self) -> int:
+        """Bytes of UTF-8."""
+        return len(self.text.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Pdf:
+    """One document that the model reads page by page, as text and as pictures: a PDF file's bytes, and its pages."""
+
+    title: str
+    content: bytes
+    pages: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return len(self.content)
+
+
+AnyDocument = Document | Pdf
+
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
@@ -52,7 +74,7 @@ class Parameters:
 class Context:
     """Instructions, documents and parameters; at least one document."""
 
-    documents: tuple[Document, ...]
+    documents: tuple[AnyDocument, ...]
     parameters: Parameters
     instructions: str | None = None
 
@@ -66,31 +88,37 @@ class Context:
         for number, document in enumerate(self.documents):
             if not document.title.strip():
                 raise InvalidContext(f"documents.{number}.title", f"document {number + 1} has no title")
-            if not document.text.strip():
-                raise InvalidContext(f"documents.{number}.text", f"document “{document.title}” is empty")
             check_text(document.title, f"documents.{number}.title", f"the title of document {number + 1}")
-            check_text(document.text, f"documents.{number}.text", f"document “{document.title}”")
+            if isinstance(document, Document):
+                if not document.text.strip():
+                    raise InvalidContext(f"documents.{number}.text", f"document “{document.title}” is empty")
+                check_text(document.text, f"documents.{number}.text", f"document “{document.title}”")
 
     @property
     def id(self) -> str:
         """`c_` and the first 40 hex digits (160 bits) of a SHA-256 over every part, each preceded by its length."""
         digest = hashlib.sha256()
         for part in self._parts():
-            encoded = part.encode()
-            digest.update(b"%d:" % len(encoded))
-            digest.update(encoded)
+            digest.update(b"%d:" % len(part))
+            digest.update(part)
         return f"c_{digest.hexdigest()[:40]}"
 
     @property
     def size(self) -> int:
-        """Bytes of UTF-8 in the instructions and the documents' texts."""
-        return len((self.instructions or "").encode()) + sum(len(document.text.encode()) for document in self.documents)
+        """Bytes of UTF-8 in the instructions and the documents' texts, and of the PDFs' files."""
+        return len((self.instructions or "").encode()) + sum(document.size for document in self.documents)
 
-    def _parts(self) -> Iterator[str]:
+    def _parts(self) -> Iterator[bytes]:
         parameters = self.parameters
-        yield from (parameters.model, str(parameters.max_tokens), parameters.thinking or "", parameters.effort or "")
-        yield parameters.ttl
-        yield "" if self.instructions is None else f"i{self.instructions}"
+        said = (parameters.model, str(parameters.max_tokens), parameters.thinking or "", parameters.effort or "")
+        instructions = "" if self.instructions is None else f"i{self.instructions}"
+        yield from (part.encode() for part in (*said, parameters.ttl, instructions))
         for document in self.documents:
-            yield document.title
-            yield document.text
+            yield document.title.encode()
+            # No text has a NUL, so a file can never be taken for the text of the same bytes.
+            yield document.text.encode() if isinstance(document, Document) else b"\0" + document.content
+
+
+def pages(documents: Sequence[AnyDocument]) -> int:
+    """How many pages of PDF there are in `documents`."""
+    return sum(document.pages for document in documents if isinstance(document, Pdf))

@@ -2,13 +2,14 @@
 
 A cache entry lives only as long as every byte before it stays the same, so a date or a request number at the top of a
 context makes each new copy of it start cold. The lint reads the instructions and the first lines of each document, where
-such things are put, and says what it saw and where. It never refuses anything: it can be wrong.
+such things are put, and says what it saw and where; it does not look into PDFs. It never refuses anything: it can be
+wrong.
 """
 
 import re
 from dataclasses import dataclass
 
-from app.prompt.context import Context
+from app.prompt.context import Context, Document
 
 FIRST_LINES = 3
 MOST_WARNINGS = 20
@@ -54,6 +55,7 @@ def lint_context(context: Context) -> list[Warning]:
     texts += [
         (f"document “{document.title}”", document.text[:4000].splitlines()[:FIRST_LINES])
         for document in context.documents
+        if isinstance(document, Document)
     ]
     warnings = [
         Warning(f"{name}, line {number}", f"looks like {kind}: “{found}”", WHY)

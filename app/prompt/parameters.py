@@ -1,4 +1,4 @@
-"""Whether a model takes the parameters that a context asks it with, as far as its row in the table says."""
+"""Whether a model takes the parameters and pages that a context asks it with, as far as its row in the table says."""
 
 from app.models import Model
 from app.prompt.context import InvalidContext, Parameters
@@ -28,3 +28,13 @@ def check_parameters(parameters: Parameters, model: Model) -> None:
             raise InvalidContext(
                 "effort", f"{model.id} takes thinking {parameters.thinking!r} up to effort {model.thinking_off_up_to!r}"
             )
+
+
+def check_pages(pages: int, model: Model) -> None:
+    """Raise `InvalidContext` when `pages` of PDF are more than a request to `model` may bring."""
+    if model.max_pages is not None and pages > model.max_pages:
+        raise InvalidContext(
+            "documents",
+            f"the PDFs have {pages:,} pages; a request to {model.id} takes {model.max_pages}: "
+            "leave some out, or split them over several contexts",
+        )

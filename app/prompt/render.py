@@ -5,12 +5,13 @@ is shared by all its sessions, because the parts that differ between sessions (m
 own before it. Blocks are rendered without their breakpoints: `prefix.py` splices those in.
 """
 
+import base64
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.prompt.context import Context, Document, Parameters
+from app.prompt.context import AnyDocument, Context, Document, Parameters, Pdf, pages
 
 _UNSEEN = ("thinking", "redacted_thinking")
 
@@ -22,11 +23,14 @@ WARMUP_MESSAGE = b']},{"role":"user","content":"warmup"}'
 @dataclass(frozen=True, slots=True)
 class Fragments:
     """A context's stored bytes: `system` is its instructions' block or empty, `documents` its document blocks, the
-    last one without its closing brace, so that a breakpoint can follow; `blocks` counts all of them."""
+    last one without its closing brace, so that a breakpoint can follow; `blocks` counts all of them. Of the documents,
+    `pdf_bytes` are PDFs as they are encoded, with `pages` in all: what they come to in tokens does not go by their size."""
 
     system: bytes
     documents: bytes
     blocks: int
+    pdf_bytes: int = 0
+    pages: int = 0
 
 
 def dump(value: Any) -> bytes:
@@ -38,7 +42,9 @@ def render_fragments(context: Context) -> Fragments:
     """Render what every session over `context` shares."""
     system = b"" if context.instructions is None else text_block(context.instructions)
     documents = b",".join(document_block(document) for document in context.documents)
-    return Fragments(system, documents[:-1], len(context.documents) + (1 if system else 0))
+    blocks = len(context.documents) + (1 if system else 0)
+    pdf_bytes = sum(-(-document.size // 3) * 4 for document in context.documents if isinstance(document, Pdf))
+    return Fragments(system, documents[:-1], blocks, pdf_bytes, pages(context.documents))
 
 
 def render_opening(parameters: Parameters, fragments: Fragments, isolation: str | None) -> tuple[bytes, ...]:
@@ -68,8 +74,12 @@ def text_block(text: str) -> bytes:
     return dump({"type": "text", "text": text})
 
 
-def document_block(document: Document) -> bytes:
-    source = {"type": "text", "media_type": "text/plain", "data": document.text}
+def document_block(document: AnyDocument) -> bytes:
+    if isinstance(document, Document):
+        source = {"type": "text", "media_type": "text/plain", "data": document.text}
+    else:
+        data = base64.b64encode(document.content).decode()
+        source = {"type": "base64", "media_type": "application/pdf", "data": data}
     return dump({"type": "document", "source": source, "title": document.title})
 
 

@@ -22,6 +22,8 @@ class StoredFragments:
     system: bytes
     documents: bytes
     blocks: int
+    pdf_bytes: int = 0
+    pages: int = 0
 
 
 class Full(Exception):
@@ -64,6 +66,7 @@ class Contexts:
                 (
                     *("HSET", keys.fragments(context), "system", fragments.system),
                     *("documents", fragments.documents, "blocks", fragments.blocks),
+                    *("pdf_bytes", fragments.pdf_bytes, "pages", fragments.pages),
                 ),
                 ("SADD", keys.context_owners(context), owner),
                 # It may have been let go of before, and be about to be erased.
@@ -109,10 +112,10 @@ class Contexts:
 
     async def fragments(self, context: str) -> StoredFragments | None:
         """The rendered bytes of `context`; None when it is gone."""
-        system, documents, blocks = await self._store.do(
-            "HMGET", keys.fragments(context), "system", "documents", "blocks"
+        system, documents, *counts = await self._store.do(
+            "HMGET", keys.fragments(context), "system", "documents", "blocks", "pdf_bytes", "pages"
         )
-        return None if documents is None else StoredFragments(system, documents, int(blocks))
+        return None if documents is None else StoredFragments(system, documents, *(int(count or 0) for count in counts))
 
     async def learn_tokens(self, context: str, tokens: int) -> None:
         """Keep the size that the upstream counted for `context`'s prefix, unless the context is gone."""

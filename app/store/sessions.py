@@ -16,7 +16,8 @@ from app.store.connection import Command, Store
 class SessionRecord:
     """A session's small facts. `parameters` is what its opening is rendered from; `digests` are those of its prefixes,
     one per complete turn and the current one last, `sizes` their bytes; `running` is the turn that runs, or None;
-    `last_message` the upstream's id of the last complete turn's answer."""
+    `last_message` the upstream's id of the last complete turn's answer; of the prefixes' bytes, `pdf_bytes` are PDFs with
+    `pages` in all."""
 
     id: str
     owner: str
@@ -30,6 +31,8 @@ class SessionRecord:
     sizes: tuple[int, ...]
     running: str | None
     last_message: str | None = None
+    pdf_bytes: int = 0
+    pages: int = 0
 
     @property
     def size(self) -> int:
@@ -52,6 +55,7 @@ class Sessions:
                 *("parameters", json.dumps(record.parameters), "created_ms", record.created_ms),
                 *("breakpoints", record.breakpoints, "sizes", ",".join(map(str, record.sizes))),
                 *("digests", ",".join(record.digests), "running", ""),
+                *("pdf_bytes", record.pdf_bytes, "pages", record.pages),
             )
         ]
         if transcript:
@@ -78,6 +82,8 @@ class Sessions:
             sizes=tuple(map(int, text["sizes"].split(","))),
             running=text["running"] or None,
             last_message=text.get("last_message") or None,
+            pdf_bytes=int(text.get("pdf_bytes", 0)),
+            pages=int(text.get("pages", 0)),
         )
 
     async def transcript(self, session: str) -> tuple[bytes, list[Any]]:

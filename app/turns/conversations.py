@@ -9,7 +9,7 @@ from typing import Any
 
 from app.models import find_model
 from app.prompt.context import InvalidContext, Parameters, Ttl
-from app.prompt.parameters import check_parameters
+from app.prompt.parameters import check_pages, check_parameters
 from app.prompt.prefix import Transcript
 from app.store import keys
 from app.store.sessions import SessionRecord, Sessions
@@ -79,10 +79,12 @@ class Conversations:
 
         Raises `ContextGone`, and `InvalidModel` when the other model does not take the parameters.
         """
+        pdf_bytes, pages = await self._prefixes.pdfs(context)
         if model is not None and model != parameters.model:
             parameters = replace(parameters, model=model)
             try:
                 check_parameters(parameters, find_model(model))
+                check_pages(pages, find_model(model))
             except InvalidContext as error:
                 raise InvalidModel(str(error)) from None
         ttl = await self._lifetime(context, parameters)
@@ -101,6 +103,8 @@ class Conversations:
             digests=(),
             sizes=(),
             running=None,
+            pdf_bytes=pdf_bytes,
+            pages=pages,
         )
         record = await self._measured(record, Transcript(opening, b"", (), ttl))
         await self._sessions.create(record)

@@ -49,6 +49,10 @@ LEAST_SECONDS_PER_TOKEN = 1 / 7_440
 # back, one that is too small would overspend.
 FEWEST_BYTES_PER_TOKEN = 2.0
 USUAL_BYTES_PER_TOKEN = 3.3
+# A page of a PDF comes as its text, 1,500 to 3,000 tokens, and as a picture, up to about 1,600; three pages usually make
+# some 7,000 (platform.claude.com/docs/en/build-with-claude/pdf-support, 2026-11-21).
+MOST_TOKENS_PER_PAGE = 4_600
+USUAL_TOKENS_PER_PAGE = 2_333
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +144,14 @@ def foresee(
     *,
     live: bool,
     short: tuple[int, int] | None = None,
+    pdf_bytes: int = 0,
+    pages: int = 0,
 ) -> Prospect:
     """What a warm of `size` bytes would write after a cached base of `base_size` bytes and `base_tokens` tokens.
 
     `counted` is the whole prefix in tokens, if the upstream has counted it before; `live` whether it is cached still.
-    `short` has the bytes and tokens of the longest earlier prefix that was too short to be cached.
+    `short` has the bytes and tokens of the longest earlier prefix that was too short to be cached. Of the bytes, `pdf_bytes`
+    are PDFs with `pages` in all: they count by the page.
     """
     if counted is not None:
         return Prospect(max(0, counted - base_tokens), base_tokens, counted, counted=True, live=live)
@@ -153,6 +160,9 @@ def foresee(
         added = max(0, size - short_size)
         most = short_tokens + round(added / FEWEST_BYTES_PER_TOKEN)
         return Prospect(short_tokens + round(added / USUAL_BYTES_PER_TOKEN), 0, most, counted=False, bounded=True)
-    new = max(0, size - base_size)
-    most = base_tokens + round(new / FEWEST_BYTES_PER_TOKEN)
-    return Prospect(round(new / USUAL_BYTES_PER_TOKEN), base_tokens, most, counted=False)
+    if base_size:
+        pages = 0
+    new = max(0, size - (base_size or pdf_bytes))
+    most = base_tokens + round(new / FEWEST_BYTES_PER_TOKEN) + pages * MOST_TOKENS_PER_PAGE
+    tokens = round(new / USUAL_BYTES_PER_TOKEN) + pages * USUAL_TOKENS_PER_PAGE
+    return Prospect(tokens, base_tokens, most, counted=False)

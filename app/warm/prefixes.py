@@ -37,6 +37,11 @@ class Prefixes:
         """What a session over `context` starts with. Raises `ContextGone`."""
         return render_opening(parameters, await self._fragments(context), isolation)
 
+    async def pdfs(self, context: str) -> tuple[int, int]:
+        """How many bytes of `context`'s fragments are PDFs, and their pages. Raises `ContextGone`."""
+        fragments = await self._fragments(context)
+        return fragments.pdf_bytes, fragments.pages
+
     async def _fragments(self, context: str) -> Fragments:
         if not await self._contexts.exists(context):
             self._kept.pop(context, None)
@@ -47,7 +52,9 @@ class Prefixes:
         stored = await self._contexts.fragments(context)
         if stored is None:
             raise ContextGone(context)
-        fragments = self._kept[context] = Fragments(stored.system, stored.documents, stored.blocks)
+        fragments = self._kept[context] = Fragments(
+            stored.system, stored.documents, stored.blocks, stored.pdf_bytes, stored.pages
+        )
         while len(self._kept) > 1 and sum(len(kept.documents) for kept in self._kept.values()) > KEPT_BYTES:
             self._kept.popitem(last=False)
         return fragments

@@ -26,4 +26,13 @@ class Prospects:
         ]
         base_size, base_tokens = max(cached, default=(0, 0))
         live = record.state is WarmState.WARM
-        return foresee(session.size, record.tokens, base_size, base_tokens, live=live, short=max(short, default=None))
+        return foresee(
+            session.size,
+            record.tokens,
+            base_size,
+            base_tokens,
+            live=live,
+            short=max(short, default=None),
+            pdf_bytes=session.pdf_bytes,
+            pages=session.pages,
+        )

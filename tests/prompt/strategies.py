@@ -6,7 +6,7 @@ from typing import Any, get_args
 from hypothesis import strategies as st
 
 from app.models import MODELS
-from app.prompt.context import Context, Document, Effort, Parameters, Thinking
+from app.prompt.context import Context, Document, Effort, Parameters, Pdf, Thinking
 from app.prompt.render import Diagnostics
 
 Answer = list[dict[str, Any]]
@@ -32,7 +32,9 @@ parameters = st.builds(
     st.sampled_from([None, *get_args(Effort)]),
     st.sampled_from(["5m", "1h", "auto"]),
 )
-documents = st.lists(st.builds(Document, visible, _sized), min_size=1, max_size=4).map(tuple)
+pdfs = st.builds(Pdf, visible, st.binary(max_size=100), st.integers(1, 600))
+_document = st.builds(Document, visible, _sized)
+documents = st.lists(st.one_of(_document, _document, _document, pdfs), min_size=1, max_size=4).map(tuple)
 contexts = st.builds(Context, documents, parameters, st.none() | visible)
 isolations = st.none() | st.text("0123456789abcdef", min_size=32, max_size=32)
 

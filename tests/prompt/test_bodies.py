@@ -1,5 +1,6 @@
 """What `app.prompt` sends, for any context, any history, any question and any parameters."""
 
+import base64
 import hashlib
 import json
 from itertools import pairwise
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.prompt.context import Context, Document, Parameters
+from app.prompt.context import AnyDocument, Context, Document, Parameters
 from app.prompt.prefix import LOOKBACK, append_turn
 from app.prompt.render import WARMUP_MESSAGE, warm_tail
 from tests.prompt.requests import begin, blocks_of, grow, lifetime, marks_of, step, steps, unmarked
@@ -30,12 +31,18 @@ def taken_back(answer: Answer) -> Answer:
     return [{name: value for name, value in block.items() if (name, value) != ("citations", None)} for block in kept]
 
 
+def source_of(document: AnyDocument) -> dict[str, Any]:
+    if isinstance(document, Document):
+        return {"type": "text", "media_type": "text/plain", "data": document.text}
+    return {"type": "base64", "media_type": "application/pdf", "data": base64.b64encode(document.content).decode()}
+
+
 def messages_of(conversation: Conversation) -> list[dict[str, Any]]:
     """The messages that went in, as the API understands them."""
     first: list[dict[str, Any]] = [
         {
             "type": "document",
-            "source": {"type": "text", "media_type": "text/plain", "data": document.text},
+            "source": source_of(document),
             "title": document.title,
         }
         for document in conversation.context.documents

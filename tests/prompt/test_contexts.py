@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.models import Model, find_model
-from app.prompt.context import Context, Document, InvalidContext, Parameters
-from app.prompt.parameters import check_parameters
+from app.prompt.context import AnyDocument, Context, Document, InvalidContext, Parameters, Pdf
+from app.prompt.parameters import check_pages, check_parameters
 from app.prompt.text import UnsafeText, check_text
 from tests.prompt.strategies import contexts, visible
 
@@ -17,13 +17,19 @@ PARAMETERS = Parameters("claude-sonnet-5-5")
 
 
 def parts_of(context: Context) -> Any:
-    return (context.parameters, context.instructions, [(one.title, one.text) for one in context.documents])
+    return (context.parameters, context.instructions, list(context.documents))
+
+
+def longer(document: AnyDocument) -> AnyDocument:
+    if isinstance(document, Document):
+        return replace(document, text=document.text + "\n")
+    return replace(document, content=document.content + b"\n")
 
 
 @given(contexts, contexts)
 @settings(max_examples=50, deadline=None)
 def test_contexts_have_the_same_id_exactly_when_all_their_parts_are_the_same(one: Context, other: Context) -> None:
-    copy = Context(tuple(Document(d.title, d.text) for d in one.documents), replace(one.parameters), one.instructions)
+    copy = Context(tuple(replace(document) for document in one.documents), replace(one.parameters), one.instructions)
     assert copy.id == one.id
     assert (one.id == other.id) == (parts_of(one) == parts_of(other))
 
@@ -35,8 +41,8 @@ def test_any_change_of_any_part_changes_the_id(context: Context, data: st.DataOb
     place = data.draw(st.integers(0, len(documents) - 1))
     before, at, after = documents[:place], documents[place], documents[place + 1 :]
     changed = [
-        replace(context, documents=(*before, Document(at.title + "x", at.text), *after)),
-        replace(context, documents=(*before, Document(at.title, at.text + "\n"), *after)),
+        replace(context, documents=(*before, replace(at, title=at.title + "x"), *after)),
+        replace(context, documents=(*before, longer(at), *after)),
         replace(context, documents=(*documents, at)),
         replace(context, instructions=(context.instructions or "") + "x"),
         replace(context, parameters=replace(parameters, model=parameters.model + "x")),
@@ -142,3 +148,16 @@ def test_parameters_that_the_model_is_known_to_refuse_are_refused_by_field(field
 def test_an_unknown_model_takes_whatever_is_asked_of_it() -> None:
     for thinking in ("adaptive", "disabled", "between_tools"):
         check_parameters(Parameters("my-own", 10**6, thinking, "max"), Model("my-own"))
+
+
+def test_a_file_is_never_taken_for_the_text_of_the_same_bytes() -> None:
+    as_text, as_file = Document("a.pdf", "%PDF-1.4"), Pdf("a.pdf", b"%PDF-1.4", 1)
+    assert Context((as_text,), PARAMETERS).id != Context((as_file,), PARAMETERS).id
+
+
+@pytest.mark.parametrize(("model", "most"), [("claude-haiku-4-5", 100), ("claude-sonnet-5-5", 600)])
+def test_more_pages_than_a_request_takes_are_refused_with_both_numbers(model: str, most: int) -> None:
+    check_pages(most, find_model(model))
+    with pytest.raises(InvalidContext, match=f"{most + 1} pages; a request to {model} takes {most}"):
+        check_pages(most + 1, find_model(model))
+    check_pages(10_000, Model("my-own"))

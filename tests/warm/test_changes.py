@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app.prompt.context import Context, Document, Parameters
+from app.prompt.context import AnyDocument, Context, Document, Parameters
 from app.prompt.prefix import Transcript
 from app.prompt.render import render_fragments, render_opening
 from app.warm.changes import first_difference
@@ -39,7 +39,12 @@ def sent(context: Context) -> bytes:
 
 def blocks(context: Context) -> list[tuple[str | None, str]]:
     instructions = [(None, context.instructions)] if context.instructions is not None else []
-    return [*instructions, *((document.title, document.text) for document in context.documents)]
+    return [*instructions, *((document.title, text_of(document)) for document in context.documents)]
+
+
+def text_of(document: AnyDocument) -> str:
+    assert isinstance(document, Document)
+    return document.text
 
 
 def plain_byte(old: bytes, new: bytes) -> int:
@@ -73,10 +78,10 @@ def assert_named_rightly(old: Context, new: Context) -> None:
 @given(contexts, st.data())
 def test_one_character_of_one_document(context: Context, data: st.DataObject) -> None:
     number = data.draw(st.integers(0, len(context.documents) - 1))
-    old = context.documents[number]
-    place = data.draw(st.integers(1, len(old.text) - 1))
-    other = data.draw(st.sampled_from("abzé🎉 \n").filter(lambda one: one != old.text[place]))
-    changed = replace(old, text=old.text[:place] + other + old.text[place + 1 :])
+    old = text_of(context.documents[number])
+    place = data.draw(st.integers(1, len(old) - 1))
+    other = data.draw(st.sampled_from("abzé🎉 \n").filter(lambda one: one != old[place]))
+    changed = Document(context.documents[number].title, old[:place] + other + old[place + 1 :])
     new = replace(context, documents=(*context.documents[:number], changed, *context.documents[number + 1 :]))
     assert_named_rightly(context, new)
     assert said(context, new)[1] == number + 1 + (context.instructions is not None)
