@@ -19,6 +19,7 @@ from starlette.responses import Response
 from app.access.apikeys import ApiKey, ApiKeys
 from app.access.cookies import MAX_AGE_S, OwnerCookies
 from app.access.limits import UNLIMITED, Allowance, OwnerLimits
+from app.contexts.fetching import Fetcher
 from app.contexts.library import Library
 from app.ledger.book import Ledger
 from app.ledger.prices import load_prices
@@ -70,8 +71,10 @@ SAMPLE_WITHIN_S = 2.0
 RETRY_S = 1.0
 
 
-def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_key: str) -> FastAPI:
-    """The application over a Redis and an upstream that are there already, or will be."""
+def create_app(
+    settings: Settings, *, redis_url: str, base_url: str | None, api_key: str, fetcher: Fetcher | None = None
+) -> FastAPI:
+    """The application over a Redis and an upstream that are there already, or will be; `fetcher` is for tests."""
     set_local_models(load_prices(settings.prices) if settings.prices else {}, named=[settings.model])
     limited = settings.limits == "on"
     store = Store(redis_url)
@@ -124,6 +127,7 @@ def create_app(settings: Settings, *, redis_url: str, base_url: str | None, api_
             most=settings.owner_contexts if limited else None,
             most_bytes=settings.owner_bytes if limited else None,
         ),
+        fetcher=(fetcher or Fetcher()) if settings.fetch_urls == "on" else None,
         conversations=conversations,
         asking=asking,
         coordinator=coordinator,

@@ -189,6 +189,9 @@ class Settings(BaseSettings):
         le=3600,
         description="How long running turns may take to end after SIGTERM, before other processes go on with them.",
     )
+    fetch_urls: Annotated[Literal["on", "off"], BeforeValidator(_switch)] = Field(
+        default="on", description="off: documents come as texts and files alone; the server fetches no URL."
+    )
     max_question_chars: int = Field(
         default=100_000, gt=0, le=300_000, description="The longest question, in characters."
     )

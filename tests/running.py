@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import uvicorn
 
+from app.contexts.fetching import Fetcher
 from app.main import create_app
 from app.processes import redis_server
 from app.settings import Settings
@@ -83,10 +84,11 @@ class RedisProcess:
 
 @contextmanager
 def serving(redis_url: str, base_url: str, **settings: Any) -> Iterator[str]:
-    """Headstart in a thread of this process, over a Redis and an upstream; its URL."""
+    """Headstart in a thread of this process, over a Redis and an upstream; its URL. `fetcher` is no setting."""
+    fetcher: Fetcher | None = settings.pop("fetcher", None)
     given: dict[str, Any] = {"_env_file": None, "upstream_retries": 0, **GENEROUS, **settings}
     configured = Settings(**given)
-    app = create_app(configured, redis_url=redis_url, base_url=base_url, api_key="sk-test-key")
+    app = create_app(configured, redis_url=redis_url, base_url=base_url, api_key="sk-test-key", fetcher=fetcher)
     listening = socket.create_server(("127.0.0.1", 0), backlog=512)
     config = uvicorn.Config(
         app,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from app.access.limits import OwnerLimits, Visitor
+from app.contexts.fetching import Fetcher
 from app.contexts.library import Library
 from app.ledger.book import Ledger
 from app.turns.asking import Asking
@@ -23,10 +24,11 @@ class Rooms:
 
     `notice` says who the upstream is: `kind` ("sandbox", "claude" or "custom"), `label`, `hint`. `check_store` raises
     when Redis is away. `spent` tells what speculation has cost in this hour and this day, in USD; `budget_usd` what it may,
-    None when nothing limits it.
+    None when nothing limits it. `fetcher` is None when no URL is to be fetched.
     """
 
     library: Library
+    fetcher: Fetcher | None
     conversations: Conversations
     asking: Asking
     coordinator: Coordinator
