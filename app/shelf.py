@@ -22,9 +22,9 @@ async def add(library: Library, parsed: argparse.Namespace, default_model: str) 
     for skipped in collected.skipped:
         print(f"left out: {skipped.title} ({skipped.reason})")
     if not collected.documents:
-        raise Refused("no text file was found there, so there is nothing to ask about")
+        raise Refused("no text file or PDF was found there, so there is nothing to ask about")
     draft = Draft(
-        documents=[(document.title, document.text) for document in collected.documents],
+        documents=collected.documents,
         model=parsed.model or default_model,
         instructions=parsed.instructions,
         max_tokens=parsed.max_tokens,

@@ -14,6 +14,7 @@ from app.bench.server import own_server
 from app.bench.ttft import Plan, measure
 from app.contexts.sample import SAMPLE_NAME
 from app.contexts.sources import collect
+from app.prompt.context import Document
 from app.settings import Settings
 
 FILES_NAME = "bench"
@@ -60,9 +61,10 @@ def _documents(context: str) -> list[dict[str, str]]:
         collected = collect([Path(context)])
     except OSError as error:
         raise BenchFailed(f"cannot read {error.filename}: {error.strerror}") from None
-    if not collected.documents:
+    texts = [document for document in collected.documents if isinstance(document, Document)]
+    if not texts:
         raise BenchFailed(f"there is no text file in {context}")
-    return [{"title": document.title, "text": document.text} for document in collected.documents]
+    return [{"title": document.title, "text": document.text} for document in texts]
 
 
 def _say(line: str) -> None:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.contexts.sources import Skipped, decode
+from app.contexts.documents import Collected
+from app.contexts.uploads import collect_uploaded
 from app.models import find_model
 from app.prompt.context import (
     DEFAULT_MAX_TOKENS,
+    AnyDocument,
     Context,
     ContextTtl,
     Document,
@@ -15,9 +17,12 @@ from app.prompt.context import (
     InvalidContext,
     Parameters,
     Thinking,
+    pages,
 )
-from app.prompt.parameters import check_parameters
+from app.prompt.parameters import check_pages, check_parameters
 from app.prompt.text import UnsafeText, check_text
+
+NAMED = 3
 
 
 class InvalidDraft(ValueError):
@@ -30,9 +35,9 @@ class InvalidDraft(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A context as it was sent: texts, and the parameters it is to be asked with."""
+    """A context as it was sent: documents, and the parameters it is to be asked with."""
 
-    documents: Sequence[tuple[str, str]]
+    documents: Sequence[AnyDocument]
     model: str
     instructions: str | None = None
     max_tokens: int | None = None
@@ -51,8 +56,8 @@ class Draft:
                 self.ttl,
             )
             check_parameters(parameters, find_model(self.model))
-            documents = tuple(Document(title, text) for title, text in self.documents)
-            return Context(documents, parameters, self.instructions)
+            check_pages(pages(self.documents), find_model(self.model))
+            return Context(tuple(self.documents), parameters, self.instructions)
         except InvalidContext as error:
             raise InvalidDraft(error.field, str(error)) from None
         except UnsafeText as error:
@@ -78,12 +83,23 @@ def check_texts(value: Any) -> None:
                 raise InvalidDraft(error.field, str(error)) from None
 
 
-def uploaded_documents(files: Sequence[tuple[str, bytes]]) -> list[tuple[str, str]]:
-    """The documents in uploaded `files`, given as (name, content). Raises `InvalidDraft` naming what is not text."""
-    documents = []
-    for name, content in files:
-        decoded = decode(name, content)
-        if isinstance(decoded, Skipped):
-            raise InvalidDraft("files", f"“{name}” is {decoded.reason}; only UTF-8 text can be asked about")
-        documents.append((decoded.title, decoded.text))
-    return documents
+def text_document(title: str, text: str) -> AnyDocument:
+    return Document(title, text)
+
+
+def uploaded_documents(files: Sequence[tuple[str, bytes]]) -> Collected:
+    """The documents in uploaded `files`, given as (path, content). Raises `InvalidDraft` when there is none in them."""
+    collected = collect_uploaded(files)
+    if files and not collected.documents:
+        raise InvalidDraft("files", f"there is nothing to ask about in what was sent: {_told(collected)}")
+    return collected
+
+
+def _told(collected: Collected) -> str:
+    """What was left out, in words: the first few by name."""
+    told = [f"“{one.title}” is left out ({one.reason})" for one in collected.skipped[:NAMED]]
+    if len(collected.skipped) > NAMED:
+        told.append(f"and {len(collected.skipped) - NAMED:,} more are left out")
+    if collected.ignored:
+        told.append(f".gitignore files leave out {collected.ignored:,}")
+    return "; ".join(told) or "only empty folders"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,14 @@ class Rule:
 class Gitignore:
     """The rules of the `.gitignore` in `folder`."""
 
-    folder: Path
+    folder: PurePath
     rules: tuple[Rule, ...]
 
-    def excludes(self, entry: Path) -> bool | None:
+    def excludes(self, entry: PurePath, *, is_folder: bool) -> bool | None:
         """Whether `entry`, somewhere below the folder, is excluded; None when no rule is about it. The last one counts."""
         names = entry.relative_to(self.folder).parts
         for rule in reversed(self.rules):
-            if _matches(rule.segments, names) and (not rule.folders_only or entry.is_dir()):
+            if _matches(rule.segments, names) and (is_folder or not rule.folders_only):
                 return rule.excludes
         return None
 
@@ -41,8 +41,19 @@ def read_gitignore(folder: Path) -> Gitignore | None:
     file = folder / ".gitignore"
     if not file.is_file():
         return None
-    lines = file.read_text("utf-8-sig", "surrogateescape").split("\n")
+    return parse_gitignore(folder, file.read_bytes())
+
+
+def parse_gitignore(folder: PurePath, content: bytes) -> Gitignore:
+    """The rules that `content`, a `.gitignore`, has for `folder`."""
+    lines = content.decode("utf-8-sig", "surrogateescape").split("\n")
     return Gitignore(folder, tuple(rule for line in lines if (rule := _rule(line)) is not None))
+
+
+def ignored(entry: PurePath, ignores: Sequence[Gitignore], *, is_folder: bool) -> bool:
+    """Git's rule: the deepest `.gitignore` that has something to say decides. `ignores` go from the top down."""
+    decided = (rules.excludes(entry, is_folder=is_folder) for rules in reversed(ignores))
+    return next((excluded for excluded in decided if excluded is not None), False)
 
 
 def _rule(line: str) -> Rule | None:

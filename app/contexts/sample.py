@@ -4,10 +4,11 @@ Real input of the size that prompt caching is for, on every machine, with no dow
 """
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from app.contexts.sources import collect
-from app.prompt.context import Context, Document, Parameters
+from app.prompt.context import Context, Parameters
 
 SAMPLE_NAME = "asyncio"
 INSTRUCTIONS = (
@@ -20,5 +21,5 @@ def sample_context(model: str) -> Context:
     """The package's modules as documents, to be asked with `model`."""
     package = Path(asyncio.__file__).parent
     modules = sorted(package.glob("*.py"), key=lambda path: path.name)
-    documents = [Document(f"asyncio/{document.title}", document.text) for document in collect(modules).documents]
+    documents = [replace(document, title=f"asyncio/{document.title}") for document in collect(modules).documents]
     return Context(tuple(documents), Parameters(model, ttl="auto"), INSTRUCTIONS)

@@ -1,49 +1,31 @@
 """Files and folders to documents.
 
-A folder gives its text files in sorted order, as `.gitignore` files allow; what is binary, empty or unreadable is left
-out and named, so that nobody wonders where it went. A file's text is taken as it is: UTF-8, nothing changed.
+A folder gives its text files and PDFs in sorted order, as `.gitignore` files allow; what is binary, empty or unreadable is
+left out and named, so that nobody wonders where it went. A file is taken as it is: UTF-8 or PDF, nothing changed. Uploads
+go by the same rules: `uploads.py`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
-from app.contexts.gitignore import Gitignore, read_gitignore
-from app.prompt.context import Document
+from app.contexts.archive import is_archive, unpack
+from app.contexts.documents import MAX_FILE_BYTES, Collected, Skipped, take
+from app.contexts.gitignore import Gitignore, ignored, read_gitignore
+from app.contexts.sift import TOO_PRIVATE, may_be_secret
 from app.prompt.text import UnsafeText, check_text
-
-MAX_FILE_BYTES = 32_000_000
-SECRETS = (
-    *(".env", ".env.*", "*.env", ".netrc", ".npmrc", ".pypirc", ".git-credentials", ".htpasswd", ".pgpass"),
-    *("*.pem", "*.key", "*.p12", "*.pfx", "*.keystore", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "credentials"),
-)
-EXAMPLES = (".example", ".sample", ".template", ".dist")
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A file that gave no document, and why."""
-
-    title: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """The documents found, and what was left out."""
-
-    documents: tuple[Document, ...]
-    skipped: tuple[Skipped, ...]
 
 
 def collect(paths: Iterable[Path]) -> Collected:
-    """The documents in `paths`, files and folders, titled by their path below the folder that was named.
+    """The documents in `paths`, files, folders and zip archives, titled by their path below what was named.
 
     Raises `OSError` for a path of `paths` that cannot be found.
     """
-    documents: list[Document] = []
     skipped: list[Skipped] = []
+    collected = take(_named(paths, skipped))
+    return Collected(collected.documents, (*skipped, *collected.skipped))
+
+
+def _named(paths: Iterable[Path], skipped: list[Skipped]) -> Iterator[tuple[str, bytes | Skipped]]:
     seen: set[Path] = set()
     for path in paths:
         path.stat()
@@ -52,35 +34,25 @@ def collect(paths: Iterable[Path]) -> Collected:
             if file.resolve() in seen:
                 continue
             seen.add(file.resolve())
-            taken = _read(title, file)
-            if isinstance(taken, Document):
-                documents.append(taken)
+            content = _read(title, file)
+            if isinstance(content, Skipped):
+                skipped.append(content)
+            elif file == path and is_archive(title):
+                sifted, unpacked = unpack(title, content)
+                skipped += sifted.skipped
+                yield from unpacked
             else:
-                skipped.append(taken)
-    return Collected(tuple(documents), tuple(skipped))
+                yield title, content
 
 
-def decode(title: str, content: bytes) -> Document | Skipped:
-    """The document in a file's `content`, or why there is none."""
-    if b"\0" in content:
-        return Skipped(title, "binary")
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return Skipped(title, f"not UTF-8 text (byte {error.start:,})")
-    if not text.strip():
-        return Skipped(title, "empty")
-    return Document(title, text)
-
-
-def _read(title: str, file: Path) -> Document | Skipped:
+def _read(title: str, file: Path) -> bytes | Skipped:
     try:
         check_text(title, "files", "a file name")
         if not file.is_file():
             return Skipped(title, "not a file")
         if file.stat().st_size > MAX_FILE_BYTES:
             return Skipped(title, f"larger than {MAX_FILE_BYTES:,} bytes")
-        return decode(title, file.read_bytes())
+        return file.read_bytes()
     except UnsafeText:
         return Skipped(title.encode("utf-8", "backslashreplace").decode(), "its name is not UTF-8")
     except OSError as error:
@@ -106,21 +78,16 @@ def _files(folder: Path, ignores: list[Gitignore], skip: Callable[[Path, str], N
         skip(folder, error.strerror or "unreadable")
         return
     for entry in entries:
-        if _may_be_secret(entry.name):
-            skip(entry, "may hold secrets; name the file itself to add it")
+        if may_be_secret(entry.name):
+            skip(entry, TOO_PRIVATE)
             continue
         # Links are not followed: they could lead out of the folder, or in a circle.
-        if entry.name == ".git" or entry.is_symlink() or _ignored(entry, ignores):
+        if entry.name == ".git" or entry.is_symlink() or ignored(entry, ignores, is_folder=entry.is_dir()):
             continue
         if entry.is_dir():
             yield from _files(entry, ignores, skip)
         else:
             yield entry
-
-
-def _may_be_secret(name: str) -> bool:
-    """Whether a file of this name usually holds what nobody should read: a context is sent away, and shown to others."""
-    return any(fnmatchcase(name.lower(), pattern) for pattern in SECRETS) and not name.lower().endswith(EXAMPLES)
 
 
 def _rules_above(root: Path) -> list[Gitignore]:
@@ -129,10 +96,4 @@ def _rules_above(root: Path) -> list[Gitignore]:
     top = next((number for number, folder in enumerate([root, *above]) if (folder / ".git").exists()), 0)
     ignores = [rules for folder in reversed(above[:top]) if (rules := read_gitignore(folder)) is not None]
     # Who names a folder that is ignored, wants it.
-    return [] if _ignored(root, ignores) else ignores
-
-
-def _ignored(entry: Path, ignores: list[Gitignore]) -> bool:
-    """Git's rule: the deepest `.gitignore` that has something to say decides."""
-    decided = (rules.excludes(entry) for rules in reversed(ignores))
-    return next((excluded for excluded in decided if excluded is not None), False)
+    return [] if ignored(root, ignores, is_folder=True) else ignores

@@ -83,6 +83,7 @@ _HELD = {
     "bytes": 489812,
     "tokens": 197144,
     "documents": 34,
+    "pages": 0,
     "created_at": "2026-03-01T08:00:00.000Z",
     "parameters": {
         "model": "claude-sonnet-5-5",
@@ -93,6 +94,9 @@ _HELD = {
     },
     "warnings": [],
 }
+
+_WHOLE = _HELD | {"instructions": None, "titles": [{"title": "asyncio/tasks.py", "bytes": 40213}]}
+_LEFT_OUT = {"name": "docs/logo.png", "reason": "binary"}
 
 
 def _like(example: Any) -> ConfigDict:
@@ -298,6 +302,8 @@ class Context(BaseModel):
     tokens: int | None
     """As the upstream counted them; null until it has."""
     documents: int
+    pages: int
+    """Of PDF, in all."""
     created_at: Time
     parameters: Parameters
     warnings: list[Suspicion]
@@ -308,13 +314,41 @@ class Title(BaseModel):
     bytes: int
 
 
+class LeftOut(BaseModel):
+    """A file that gave no document."""
+
+    name: str
+    reason: str
+
+
+class Sifted(BaseModel):
+    """Which files of a folder to send."""
+
+    model_config = _like({"taken": ["docs/a.md"], "skipped": [_LEFT_OUT], "ignored": 7})
+
+    taken: list[str]
+    skipped: list[LeftOut]
+    ignored: int
+    """How many files `.gitignore` files leave out."""
+
+
 class WholeContext(Context):
     """A context with its instructions and the titles of its documents."""
 
-    model_config = _like(_HELD | {"instructions": None, "titles": [{"title": "asyncio/tasks.py", "bytes": 40213}]})
+    model_config = _like(_WHOLE)
 
     instructions: str | None
     titles: list[Title]
+
+
+class AddedContext(WholeContext):
+    """A context that was just made, with what was left out of it."""
+
+    model_config = _like(_WHOLE | {"skipped": [_LEFT_OUT], "ignored": 0})
+
+    skipped: list[LeftOut]
+    ignored: int
+    """How many files `.gitignore` files left out."""
 
 
 class Contexts(BaseModel):

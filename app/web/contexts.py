@@ -9,12 +9,25 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 
-from app.contexts.drafts import Draft, check_texts, uploaded_documents
+from app.contexts.documents import AnyDocument, Collected
+from app.contexts.drafts import Draft, check_texts, text_document, uploaded_documents
+from app.contexts.sift import sift
 from app.web import answers
 from app.web.description import gives, problems, ref
 from app.web.problems import invalid
-from app.web.rooms import Asker, InRooms
-from app.web.schemas import MAX_DOCUMENTS, ContextBody, ContextForm, ContextParameters, context_json
+from app.web.rooms import Asker, InRooms, Rooms
+from app.web.schemas import (
+    MAX_DOCUMENTS,
+    MAX_URL_CHARS,
+    MAX_URLS,
+    ContextBody,
+    ContextForm,
+    ContextParameters,
+    DocumentBody,
+    SiftBody,
+    context_json,
+    left_out_json,
+)
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -31,8 +44,8 @@ _BODIES = {
 }
 _ADDED = gives(
     201,
-    answers.WholeContext,
-    "The context.",
+    answers.AddedContext,
+    "The context, and what was left out of it.",
     location="context",
     links={
         "show": {"operationId": "show_context", "parameters": {"context": "$response.body#/context"}},
@@ -57,13 +70,19 @@ async def list_contexts(rooms: InRooms, asker: Asker) -> dict[str, Any]:
     | problems("invalid_request", "context_too_large", "body_too_large", "too_many_contexts", "too_many_bytes"),
 )
 async def add_context(request: Request, rooms: InRooms, asker: Asker, response: Response) -> dict[str, Any]:
-    """Make a context from texts (JSON) or files (multipart). It is yours alone to ask."""
+    """Make a context from texts and URLs (JSON) or files and URLs (multipart). It is yours alone to ask.
+
+    Files may be texts, PDFs and zip archives; a filename may be a path below the folder that was chosen. `skipped` says
+    what was left out, and why; `ignored` how many files `.gitignore` files left out.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        parameters, documents = await _from_form(request)
+        parameters, collected, urls = await _from_form(request)
+        fetched = await _fetched(rooms, [("urls", url) for url in urls])
+        documents = [*collected.documents, *fetched]
     elif kind == "application/json" or kind.endswith("+json"):
         body = await asyncio.to_thread(_parse_json, await request.body())
-        parameters, documents = body, [(document.title, document.text) for document in body.documents]
+        parameters, documents, collected = body, await _from_json(rooms, body), Collected((), ())
     else:
         raise invalid("content-type", "send application/json or multipart/form-data")
     draft = Draft(
@@ -78,7 +97,19 @@ async def add_context(request: Request, rooms: InRooms, asker: Asker, response: 
     context = await asyncio.to_thread(draft.context)
     added = context_json(await rooms.library.add(asker, parameters.name, context), whole=True)
     response.headers["Location"] = f"/api/contexts/{added['context']}"
-    return added
+    return added | left_out_json(collected.skipped, collected.ignored)
+
+
+@router.post(
+    "/sift",
+    response_model=None,
+    responses=gives(200, answers.Sifted, "Which files to send.") | problems("invalid_request", "body_too_large"),
+)
+async def sift_folder(body: SiftBody) -> dict[str, Any]:
+    """Which files of a folder to send: what is to be left out need not leave its machine. Keeps nothing."""
+    rules = {path: content.encode("utf-8", "surrogateescape") for path, content in body.gitignores.items()}
+    sifted = await asyncio.to_thread(sift, body.paths, rules)
+    return {"taken": sifted.taken} | left_out_json(sifted.skipped, sifted.ignored)
 
 
 @router.get(
@@ -108,15 +139,28 @@ def _parse_json(raw: bytes) -> ContextBody:
     return _validated(ContextBody, value)
 
 
-async def _from_form(request: Request) -> tuple[ContextParameters, list[tuple[str, str]]]:
+async def _from_json(rooms: Rooms, body: ContextBody) -> list[AnyDocument]:
+    asked = [
+        (f"documents.{n}.url", one.url) for n, one in enumerate(body.documents) if not isinstance(one, DocumentBody)
+    ]
+    fetched = iter(await _fetched(rooms, asked))
+    return [
+        text_document(one.title, one.text) if isinstance(one, DocumentBody) else next(fetched) for one in body.documents
+    ]
+
+
+async def _from_form(request: Request) -> tuple[ContextParameters, Collected, list[str]]:
     async with request.form(max_files=MAX_DOCUMENTS, max_fields=100) as form:
         fields: dict[str, Any] = {}
         files: list[tuple[str, bytes]] = []
+        urls: list[str] = []
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
                 if name != "files":
                     raise invalid(name, "unknown field; files go under “files”")
                 files.append((value.filename or f"file {len(files) + 1}", await value.read()))
+            elif name == "urls":
+                urls.append(value)
             elif name in fields:
                 raise invalid(name, "given more than once")
             else:
@@ -124,9 +168,24 @@ async def _from_form(request: Request) -> tuple[ContextParameters, list[tuple[st
         check_texts(fields)
         if "max_tokens" in fields and fields["max_tokens"].isdigit():
             fields["max_tokens"] = int(fields["max_tokens"])
-        if not files:
-            raise invalid("files", "at least one file is needed")
-        return _validated(ContextParameters, fields), await asyncio.to_thread(uploaded_documents, files)
+        if not files and not urls:
+            raise invalid("files", "at least one file or URL is needed")
+        parameters = _validated(ContextParameters, fields)
+        return parameters, await asyncio.to_thread(uploaded_documents, files), urls
+
+
+async def _fetched(rooms: Rooms, asked: list[tuple[str, str]]) -> list[AnyDocument]:
+    """The documents at the URLs that were `asked` for, given as (field, URL)."""
+    fetcher = rooms.fetcher
+    if not asked:
+        return []
+    if fetcher is None:
+        raise invalid(asked[0][0], "this server fetches no URLs; send the text or the file instead")
+    if len(asked) > MAX_URLS:
+        raise invalid(asked[MAX_URLS][0], f"{len(asked)} URLs; at most {MAX_URLS} are fetched for one context")
+    if long := next((field for field, url in asked if len(url) > MAX_URL_CHARS), None):
+        raise invalid(long, f"the URL has more than {MAX_URL_CHARS:,} characters")
+    return list(await asyncio.gather(*(fetcher.fetch(url, field) for field, url in asked)))
 
 
 def _validated(body: type[Body], value: Any) -> Body:

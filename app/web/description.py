@@ -49,6 +49,8 @@ _MENTIONED: tuple[type[BaseModel], ...] = (
     answers.Warmed,
     answers.Contexts,
     answers.WholeContext,
+    answers.AddedContext,
+    answers.Sifted,
     ContextBody,
     ContextForm,
 )

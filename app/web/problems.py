@@ -178,7 +178,9 @@ def _methods(request: Request) -> str:
 
 
 def _field_error(error: dict[str, Any]) -> dict[str, str]:
-    place = [str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")]
+    # With an @ come the tags of unions, which are no part of what was sent.
+    parts = [str(part) for part in error["loc"] if not str(part).startswith("@")]
+    place = [part for part in parts if part not in ("body", "query", "path", "header")]
     if error["type"] == "json_invalid":
         return {"field": "", "message": f"the body is not JSON ({error.get('ctx', {}).get('error', 'cannot be read')})"}
     if error["type"] == "extra_forbidden":

@@ -1,16 +1,21 @@
 """The contract's JSON: what is taken, strictly, and what is given."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from app.contexts.documents import Skipped
 from app.contexts.library import ContextView
 from app.turns.conversations import Session, TurnView
 from app.warm.state import rfc3339
 
 MAX_NAME_CHARS = 200
 MAX_DOCUMENTS = 10_000
+MAX_PATHS = 200_000
+MAX_URLS = 20
+MAX_URL_CHARS = 2_000
 
 Render = Annotated[Literal["", "html"], Query(description="`html`: with the answer as sanitized HTML, in blocks.")]
 
@@ -35,6 +40,19 @@ class DocumentBody(Taken):
     text: Annotated[str, _TEXT, Field(examples=["# Leave\n\nEveryone has 30 days."])]
 
 
+class UrlBody(Taken):
+    """Text or PDF that the server fetches from the public internet."""
+
+    url: Annotated[str, Field(min_length=1, max_length=MAX_URL_CHARS, examples=["https://example.com/manual.html"])]
+
+
+class SiftBody(Taken):
+    """A folder before it is sent: the paths of its files, and what its `.gitignore` files say."""
+
+    paths: Annotated[list[str], Field(max_length=MAX_PATHS, examples=[["docs/a.md", "docs/.env"]])]
+    gitignores: Annotated[dict[str, str], Field(max_length=MAX_DOCUMENTS)] = {}
+
+
 class ContextParameters(Taken):
     """What multipart and JSON share."""
 
@@ -53,10 +71,19 @@ class ContextParameters(Taken):
     """How long cache entries live; `auto` chooses when a session begins, by how often the context is used."""
 
 
-class ContextBody(ContextParameters):
-    """A context from texts."""
+def _kind(value: Any) -> str:
+    return "@url" if isinstance(value, UrlBody) or (isinstance(value, dict) and "url" in value) else "@text"
 
-    documents: Annotated[list[DocumentBody], Field(min_length=1, max_length=MAX_DOCUMENTS)]
+
+AnyDocumentBody = Annotated[
+    Annotated[DocumentBody, Tag("@text")] | Annotated[UrlBody, Tag("@url")], Discriminator(_kind)
+]
+
+
+class ContextBody(ContextParameters):
+    """A context from texts and URLs."""
+
+    documents: Annotated[list[AnyDocumentBody], Field(min_length=1, max_length=MAX_DOCUMENTS)]
 
 
 def _without_nulls(schema: dict[str, Any]) -> None:
@@ -72,7 +99,9 @@ class ContextForm(ContextParameters):
     model_config = ConfigDict(json_schema_extra=_without_nulls)
 
     files: Annotated[list[Annotated[str, Field(json_schema_extra={"format": "binary"})]], Field(min_length=1)]
-    """Text in UTF-8; the files' names are the documents' titles."""
+    """Text in UTF-8, PDFs, zip archives; the files' names, which may be paths, are the documents' titles."""
+    urls: Annotated[list[str], Field(max_length=MAX_URLS)] = []
+    """Fetched like the `url` of a document. With one, `files` may be left out."""
 
 
 class SessionBody(Taken):
@@ -118,6 +147,7 @@ def context_json(view: ContextView, *, whole: bool = False) -> dict[str, Any]:
         "bytes": view.bytes,
         "tokens": view.tokens,
         "documents": len(view.titles),
+        "pages": view.pages,
         "created_at": rfc3339(view.created_ms),
         "parameters": {
             name: getattr(view.parameters, name) for name in ("model", "max_tokens", "thinking", "effort", "ttl")
@@ -128,6 +158,11 @@ def context_json(view: ContextView, *, whole: bool = False) -> dict[str, Any]:
         shown["instructions"] = view.instructions
         shown["titles"] = [{"title": title, "bytes": size} for title, size in view.titles]
     return shown
+
+
+def left_out_json(skipped: Iterable[Skipped], ignored: int) -> dict[str, Any]:
+    """What gave no document, by name, and how many files `.gitignore` files left out unnamed."""
+    return {"skipped": [{"name": one.title, "reason": one.reason} for one in skipped], "ignored": ignored}
 
 
 def session_json(session: Session, warm: dict[str, Any], tokens: int | None) -> dict[str, Any]:

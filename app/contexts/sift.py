@@ -1,0 +1,101 @@
+"""Which files of a folder are to be read, by their names: not what `.gitignore` excludes, nor what may hold secrets.
+
+The rules are those of a folder on disk; here they are for one that is only known as a list of paths: an upload, before or
+after its bytes came, or an archive.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+from app.contexts.documents import MAX_TITLE_CHARS, Skipped
+from app.contexts.gitignore import Gitignore, ignored, parse_gitignore
+from app.prompt.text import UnsafeText, check_text
+
+GITIGNORE = ".gitignore"
+SECRETS = (
+    *(".env", ".env.*", "*.env", ".netrc", ".npmrc", ".pypirc", ".git-credentials", ".htpasswd", ".pgpass"),
+    *("*.pem", "*.key", "*.p12", "*.pfx", "*.keystore", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "credentials"),
+)
+EXAMPLES = (".example", ".sample", ".template", ".dist")
+TOO_PRIVATE = "may hold secrets; name the file itself to add it"
+
+
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """The paths to be read, in the order in which a folder is walked; what was left out by name, and how many were
+    left out by `.gitignore` files, which are too many to name."""
+
+    taken: tuple[str, ...]
+    skipped: tuple[Skipped, ...]
+    ignored: int
+
+
+def sift(paths: Iterable[str], gitignores: Mapping[str, bytes]) -> Sifted:
+    """Sift `paths`, relative ones whose first part is the folder that was chosen; it is chosen whatever its name is.
+
+    `gitignores` has the contents of the `.gitignore` files among them.
+    """
+    rules = {_pure(path).parent: parse_gitignore(_pure(path).parent, content) for path, content in gitignores.items()}
+    judged: dict[PurePosixPath, str | None] = {}
+    skipped: dict[str, Skipped] = {}
+    taken: list[PurePosixPath] = []
+    ignored_files = 0
+    for path in sorted(map(_pure, set(paths)), key=lambda path: path.parts):
+        if (reason := _unsafe(path)) is not None:
+            skipped[str(path)] = reason
+            continue
+        verdict = next((found for found in _verdicts(path, rules, judged) if found is not None), None)
+        if verdict is None:
+            taken.append(path)
+        elif verdict == "ignored":
+            ignored_files += 1
+        elif verdict != "git":
+            skipped[verdict] = Skipped(verdict, TOO_PRIVATE)
+    return Sifted(tuple(map(str, taken)), tuple(skipped.values()), ignored_files)
+
+
+def clean(path: str) -> str:
+    """`path` as it may be shown and matched: relative, with forward slashes, never leading out of its folder."""
+    return "/".join(part for part in path.replace("\\", "/").split("/") if part not in ("", ".", ".."))
+
+
+def may_be_secret(name: str) -> bool:
+    """Whether a file of this name usually holds what nobody should read: a context is sent away, and shown to others."""
+    return any(fnmatchcase(name.lower(), pattern) for pattern in SECRETS) and not name.lower().endswith(EXAMPLES)
+
+
+def _verdicts(
+    path: PurePosixPath, rules: Mapping[PurePosixPath, Gitignore], judged: dict[PurePosixPath, str | None]
+) -> Iterable[str | None]:
+    """What is to be said of each folder on the way to `path`, from the top down, and of itself: nothing, `git`, `ignored`,
+    or the path that may hold secrets."""
+    parts = path.parts
+    for depth in range(2, len(parts) + 1):
+        entry = PurePosixPath(*parts[:depth])
+        is_folder = depth < len(parts)
+        if not is_folder or entry not in judged:
+            above = [rules[folder] for folder in reversed(entry.parents) if folder in rules]
+            if may_be_secret(entry.name):
+                judged[entry] = str(entry)
+            elif entry.name == ".git":
+                judged[entry] = "git"
+            else:
+                judged[entry] = "ignored" if ignored(entry, above, is_folder=is_folder) else None
+        yield judged[entry]
+
+
+def _unsafe(path: PurePosixPath) -> Skipped | None:
+    shown = str(path).encode("utf-8", "backslashreplace").decode()
+    if len(shown) > MAX_TITLE_CHARS:
+        return Skipped(f"{shown[:100]}…", "its name is too long")
+    try:
+        check_text(str(path), "files", "a file name")
+    except UnsafeText:
+        return Skipped(shown.replace("\0", "\\0"), "its name is not UTF-8")
+    return None
+
+
+def _pure(path: str) -> PurePosixPath:
+    return PurePosixPath(path)

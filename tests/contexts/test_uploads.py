@@ -1,0 +1,243 @@
+"""What is uploaded becomes what the same folder on disk would become; what cannot is named with its reason."""
+
+import os
+import struct
+import zipfile
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.contexts.archive import MAX_ENTRIES, MAX_UNPACKED_BYTES
+from app.contexts.documents import Collected
+from app.contexts.parsing import TOO_LONG, count_pages
+from app.contexts.sift import clean, sift
+from app.contexts.sources import collect
+from app.contexts.uploads import collect_uploaded
+from app.prompt.context import Document, Pdf
+from tests.pdfs import locked_pdf, pdf
+
+
+def titles(collected: Collected) -> list[str]:
+    return [document.title for document in collected.documents]
+
+
+def skipped(collected: Collected) -> dict[str, str]:
+    return {one.title: one.reason for one in collected.skipped}
+
+
+def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+TREE = {
+    "docs/.gitignore": b"*.log\nbuild/\n",
+    "docs/a.txt": b"alpha",
+    "docs/a.log": b"log",
+    "docs/a/b.txt": b"beta",
+    "docs/a-b/c.txt": b"gamma",
+    "docs/build/out.txt": b"out",
+    "docs/.git/config": b"[core]",
+    "docs/.env": b"TOKEN=1",
+    "docs/keys/id_rsa": b"KEY",
+    "docs/logo.png": b"\x89PNG\0",
+    "docs/sheet.xlsx": b"PK\x03\x04\0",
+    "docs/empty.txt": b"",
+    "docs/latin.txt": b"caf\xe9",
+    "docs/guide.pdf": pdf("One.", "Two."),
+}
+
+
+def on_disk(folder: Path, files: dict[str, bytes]) -> Path:
+    (folder / "docs").mkdir()
+    for name, content in files.items():
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    return folder / "docs"
+
+
+def test_an_uploaded_folder_gives_what_the_folder_on_disk_gives(tmp_path: Path) -> None:
+    uploaded, read = collect_uploaded(list(TREE.items())), collect([on_disk(tmp_path, TREE)])
+    assert uploaded.documents == read.documents
+    assert skipped(uploaded) == skipped(read)
+    assert titles(uploaded) == ["docs/.gitignore", "docs/a/b.txt", "docs/a-b/c.txt", "docs/a.txt", "docs/guide.pdf"]
+    assert uploaded.ignored == 2
+    assert skipped(uploaded) == {
+        "docs/.env": "may hold secrets; name the file itself to add it",
+        "docs/keys/id_rsa": "may hold secrets; name the file itself to add it",
+        "docs/logo.png": "binary",
+        "docs/sheet.xlsx": "an office file; save it as PDF or text",
+        "docs/empty.txt": "empty",
+        "docs/latin.txt": "not UTF-8 text (byte 3)",
+    }
+
+
+def test_a_zipped_folder_gives_what_the_folder_gives(tmp_path: Path) -> None:
+    expected = collect_uploaded(list(TREE.items()))
+    for name in ("docs.zip", "DOCS.ZIP", "other.zip"):
+        found = collect_uploaded([(name, zipped(TREE))])
+        root = "" if name == "docs.zip" else f"{PurePosixPath(name).stem}/"
+        assert titles(found) == [f"{root}{title}" for title in titles(expected)]
+        assert found.ignored == 2
+        assert skipped(found).keys() == {f"{root}{title}" for title in skipped(expected)}
+    (tmp_path / "docs.zip").write_bytes(zipped(TREE))
+    assert collect([tmp_path / "docs.zip"]).documents == expected.documents
+
+
+_names = st.sampled_from(["a.txt", "b.log", "keep.log", "a", "b", ".env", ".gitignore", ".git", "build"])
+_places = st.lists(_names, min_size=1, max_size=3).map(lambda parts: "/".join(["docs", *parts]))
+_contents = st.sampled_from([b"*.log\n!keep.log\n", b"build/\n", b"/a\n", b"text", b"", b"\0"])
+
+
+@given(st.dictionaries(_places, _contents, min_size=1, max_size=6))
+@settings(max_examples=60, deadline=None)
+def test_any_folder_gives_the_same_uploaded_as_read(
+    tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]
+) -> None:
+    # A path cannot run through what is a file already.
+    files = {name: files[name] for name in files if not any(other.startswith(f"{name}/") for other in files)}
+    files = {name: content for name, content in files.items() if "/.gitignore/" not in name}
+    folder = on_disk(tmp_path_factory.mktemp("tree"), files)
+    uploaded, read = collect_uploaded(list(files.items())), collect([folder])
+    assert uploaded.documents == read.documents
+    assert skipped(uploaded) == skipped(read)
+
+
+def test_what_is_chosen_itself_is_taken_as_it_came_before_folders() -> None:
+    files = [
+        ("z.txt", b"z"),
+        ("docs/a.txt", b"a"),
+        (".env", b"X=1"),
+        ("b.txt", b"b"),
+        ("two.zip", zipped({"c.txt": b"c"})),
+    ]
+    assert titles(collect_uploaded(files)) == ["z.txt", ".env", "b.txt", "two/c.txt", "docs/a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("../../etc/passwd", "etc/passwd"),
+        ("/etc/passwd", "etc/passwd"),
+        ("docs\\a\\b.txt", "docs/a/b.txt"),
+        ("./a.txt", "a.txt"),
+        ("docs//a.txt", "docs/a.txt"),
+        ("..", ""),
+    ],
+)
+def test_a_path_never_leads_out_of_its_folder(path: str, shown: str) -> None:
+    assert clean(path) == shown
+    assert titles(collect_uploaded([(path, b"x")])) == [shown or "file"]
+
+
+def test_names_that_cannot_be_sent_are_named_and_left_out() -> None:
+    found = collect_uploaded([("docs/a\0b.txt", b"x"), ("docs/" + "x" * 1001, b"x"), ("docs/c.txt", b"x")])
+    assert titles(found) == ["docs/c.txt"]
+    assert sorted(skipped(found).values()) == ["its name is not UTF-8", "its name is too long"]
+
+
+def test_a_folder_is_sifted_by_its_paths_alone() -> None:
+    sifted = sift(TREE, {"docs/.gitignore": TREE["docs/.gitignore"]})
+    assert "docs/a.log" not in sifted.taken and "docs/logo.png" in sifted.taken
+    assert [one.title for one in sifted.skipped] == ["docs/.env", "docs/keys/id_rsa"]
+    assert sifted.ignored == 2
+
+
+def archive_saying(size: int, content: bytes = b"x" * 1000) -> bytes:
+    """An archive whose one entry claims to have `size` bytes."""
+    packed = bytearray(zipped({"a.txt": content}))
+    at = packed.index(b"PK\x01\x02")
+    packed[at + 24 : at + 28] = struct.pack("<I", size)
+    return bytes(packed)
+
+
+def test_no_archive_unpacks_to_more_than_its_bounds() -> None:
+    bomb = zipped({"zeros.txt": b"0" * 20_000_000})
+    assert skipped(collect_uploaded([("a.zip", bomb)])) == {"a/zeros.txt": "unpacks to more than 200 times its size"}
+    noise = os.urandom(1_000_000).hex().encode() * 4
+    many = zipped({f"{n}.txt": noise for n in range(MAX_UNPACKED_BYTES // len(noise) + 1)})
+    found = collect_uploaded([("a.zip", many), ("b.txt", b"b")])
+    assert titles(found) == ["b.txt"]
+    assert "unpacks to more than 64,000,000 bytes" in skipped(found)["a.zip"]
+
+
+def test_no_archive_holds_more_files_than_its_bound() -> None:
+    crowded = zipped({"a.txt": b"a"}) + b"PK\x01\x02" * (MAX_ENTRIES + 1)
+    assert "holds more than 20,000 files" in skipped(collect_uploaded([("a.zip", crowded)]))["a.zip"]
+
+
+@pytest.mark.parametrize("size", [0, 10, 999, 1001, 5_000_000, 0xFFFF_FFFE])
+def test_an_archive_that_lies_about_a_size_gives_no_more_than_that(size: int) -> None:
+    found = collect_uploaded([("a.zip", archive_saying(size))])
+    assert sum(document.size for document in found.documents) <= min(size, 1000)
+    assert found.skipped or found.documents
+
+
+def test_what_is_wrong_with_an_archive_is_said() -> None:
+    locked = bytearray(zipped({"a.txt": b"a"}))
+    locked[6] |= 1
+    locked[locked.index(b"PK\x01\x02") + 8] |= 1
+    assert skipped(collect_uploaded([("a.zip", bytes(locked))])) == {"a/a.txt": "encrypted"}
+    odd = zipped({"a.txt": b"a"}, zipfile.ZIP_LZMA)
+    assert skipped(collect_uploaded([("a.zip", odd)])) == {"a/a.txt": "packed in a way that is not read here"}
+    assert "is not a zip archive" in skipped(collect_uploaded([("a.zip", b"PK nonsense")]))["a.zip"]
+    nested = zipped({"inner.zip": zipped({"a.txt": b"a"}), "b.txt": b"b"})
+    assert skipped(collect_uploaded([("a.zip", nested)])) == {"a/inner.zip": "an archive"}
+
+
+def test_links_in_an_archive_are_left_out() -> None:
+    link = zipfile.ZipInfo("out")
+    link.external_attr = 0o120777 << 16
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("a.txt", "a")
+    assert titles(collect_uploaded([("a.zip", packed.getvalue())])) == ["a/a.txt"]
+
+
+@given(st.binary(max_size=300), st.integers(0, 300))
+@settings(max_examples=150, deadline=None)
+def test_any_damage_to_an_archive_is_survived(noise: bytes, place: int) -> None:
+    packed = zipped({"docs/a.txt": b"alpha" * 50, "docs/b.txt": b"beta"})
+    damaged = packed[:place] + noise + packed[place + len(noise) :]
+    found = collect_uploaded([("a.zip", damaged)])
+    assert all(one.reason for one in found.skipped)
+
+
+def test_a_pdf_is_kept_byte_for_byte_with_its_pages_counted() -> None:
+    content = pdf("One.", "Two.", "Three.")
+    assert collect_uploaded([("a.bin", content), ("b.txt", b"b")]).documents == (
+        Pdf("a.bin", content, 3),
+        Document("b.txt", "b"),
+    )
+
+
+def test_what_the_api_would_not_read_as_a_pdf_is_left_out() -> None:
+    files = [("locked.pdf", locked_pdf("x")), ("bad.pdf", b"%PDF-1.4\nnonsense"), ("none.pdf", pdf())]
+    assert skipped(collect_uploaded(files)) == {
+        "locked.pdf": "encrypted; save it without a password",
+        "bad.pdf": "a damaged PDF",
+        "none.pdf": "a PDF without pages",
+    }
+
+
+@given(st.lists(st.binary(max_size=40), max_size=3), st.integers(0, 600))
+@settings(max_examples=8, deadline=None)
+def test_any_damage_to_a_pdf_is_survived_and_harms_no_other(noise: list[bytes], place: int) -> None:
+    sound = pdf("One.", "Two.")
+    damaged = [sound[:place] + one + sound[place + len(one) :] for one in noise]
+    counted = count_pages([sound, *damaged, sound])
+    assert counted[0] == counted[-1] == 2
+    assert len(counted) == len(noise) + 2
+
+
+def test_a_pdf_that_takes_too_long_or_kills_its_reader_is_left_out_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.contexts.parsing.WITHIN_S", 0.0)
+    assert count_pages([pdf("a")]) == [TOO_LONG]
