@@ -52,7 +52,7 @@ from app.warm.prospects import Prospects
 from app.warm.speculation import Limits, Speculation
 from app.warm.state import warm_json
 from app.warm.writer import Writer
-from app.web import contexts, operations, pages, sessions, turns
+from app.web import contexts, operations, pages, sessions, sift, turns
 from app.web.admin import Admin
 from app.web.description import DESCRIPTION, TAGS, describe, operation_id
 from app.web.forwarded import ForwardedMiddleware
@@ -233,7 +233,7 @@ def _first_event(event: FirstEvent) -> dict[str, object]:
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    for room in (contexts, sessions, turns, operations, pages):
+    for room in (contexts, sift, sessions, turns, operations, pages):
         app.include_router(room.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     # The last one added is the first to see a request.

@@ -10,14 +10,13 @@ from io import BytesIO
 from pathlib import PurePosixPath
 
 from app.contexts.documents import MAX_FILE_BYTES, Skipped
-from app.contexts.sift import GITIGNORE, Sifted, clean, sift
+from app.contexts.sift import GITIGNORE, MAX_GITIGNORE_BYTES, Sifted, TooManyRules, clean, sift
 
 MAX_ENTRIES = 20_000
 MAX_UNPACKED_BYTES = 64_000_000
 # Text seldom packs better than this; below the size, nothing is worth refusing.
 MAX_RATIO = 200
 RATIO_FROM_BYTES = 1_000_000
-MAX_GITIGNORE_BYTES = 1_000_000
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENTRY = b"PK\x01\x02"
 _ENCRYPTED = 0x1
@@ -55,7 +54,10 @@ def _unpack(name: str, content: bytes) -> tuple[Sifted, list[tuple[str, bytes | 
             rules = _read(archive, entry, path, budget)
             if isinstance(rules, bytes):
                 gitignores[path] = rules
-    sifted = sift(entries, gitignores)
+    try:
+        sifted = sift(entries, gitignores)
+    except TooManyRules as error:
+        raise _BadArchive(f"is not read: {error}") from None
     return sifted, [(path, _read(archive, entries[path], path, budget)) for path in sifted.taken]
 
 

@@ -75,9 +75,14 @@ def _glob(segment: str) -> str:
 
 
 def _matches(segments: Sequence[str], names: Sequence[str]) -> bool:
-    if not segments:
-        return not names
-    first, rest = segments[0], segments[1:]
-    if first == "**":
-        return any(_matches(rest, names[skipped:]) for skipped in range(len(names) + 1)) if rest else bool(names)
-    return bool(names) and fnmatchcase(names[0], first) and _matches(rest, names[1:])
+    """Whether the whole of `names` fits. Looks at each pair at most once: a stranger may have written the rule."""
+    # The numbers of names that the segments so far can have used up.
+    used = {0}
+    for number, segment in enumerate(segments):
+        if segment == "**":
+            # At the end it stands for at least one part.
+            least = min(used, default=len(names)) + (number == len(segments) - 1)
+            used = set(range(least, len(names) + 1))
+        else:
+            used = {at + 1 for at in used if at < len(names) and fnmatchcase(names[at], segment)}
+    return len(names) in used

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from app.contexts.documents import MAX_TITLE_CHARS, Skipped
-from app.contexts.gitignore import Gitignore, ignored, parse_gitignore
+from app.contexts.gitignore import ignored, parse_gitignore
 from app.prompt.text import UnsafeText, check_text
 
 GITIGNORE = ".gitignore"
@@ -19,7 +19,17 @@ SECRETS = (
     *("*.pem", "*.key", "*.p12", "*.pfx", "*.keystore", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "credentials"),
 )
 EXAMPLES = (".example", ".sample", ".template", ".dist")
+# Rules that are tried, over all paths: a stranger may have written both.
+MAX_TRIED = 5_000_000
+MAX_GITIGNORE_BYTES = 100_000
 TOO_PRIVATE = "may hold secrets; name the file itself to add it"
+
+
+class TooManyRules(ValueError):
+    """More `.gitignore` rules than can be tried on so many files. The message says what to do."""
+
+    def __init__(self) -> None:
+        super().__init__("the .gitignore files have too many rules for so many files; choose a smaller folder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +45,11 @@ class Sifted:
 def sift(paths: Iterable[str], gitignores: Mapping[str, bytes]) -> Sifted:
     """Sift `paths`, relative ones whose first part is the folder that was chosen; it is chosen whatever its name is.
 
-    `gitignores` has the contents of the `.gitignore` files among them.
+    `gitignores` has the contents of the `.gitignore` files among them. Raises `TooManyRules`.
     """
-    rules = {_pure(path).parent: parse_gitignore(_pure(path).parent, content) for path, content in gitignores.items()}
-    judged: dict[PurePosixPath, str | None] = {}
+    if any(len(content) > MAX_GITIGNORE_BYTES for content in gitignores.values()):
+        raise TooManyRules
+    judge = _Judge(gitignores)
     skipped: dict[str, Skipped] = {}
     taken: list[PurePosixPath] = []
     ignored_files = 0
@@ -46,7 +57,7 @@ def sift(paths: Iterable[str], gitignores: Mapping[str, bytes]) -> Sifted:
         if (reason := _unsafe(path)) is not None:
             skipped[str(path)] = reason
             continue
-        verdict = next((found for found in _verdicts(path, rules, judged) if found is not None), None)
+        verdict = next((found for found in judge.verdicts(path) if found is not None), None)
         if verdict is None:
             taken.append(path)
         elif verdict == "ignored":
@@ -66,24 +77,36 @@ def may_be_secret(name: str) -> bool:
     return any(fnmatchcase(name.lower(), pattern) for pattern in SECRETS) and not name.lower().endswith(EXAMPLES)
 
 
-def _verdicts(
-    path: PurePosixPath, rules: Mapping[PurePosixPath, Gitignore], judged: dict[PurePosixPath, str | None]
-) -> Iterable[str | None]:
-    """What is to be said of each folder on the way to `path`, from the top down, and of itself: nothing, `git`, `ignored`,
-    or the path that may hold secrets."""
-    parts = path.parts
-    for depth in range(2, len(parts) + 1):
-        entry = PurePosixPath(*parts[:depth])
-        is_folder = depth < len(parts)
-        if not is_folder or entry not in judged:
-            above = [rules[folder] for folder in reversed(entry.parents) if folder in rules]
-            if may_be_secret(entry.name):
-                judged[entry] = str(entry)
-            elif entry.name == ".git":
-                judged[entry] = "git"
-            else:
-                judged[entry] = "ignored" if ignored(entry, above, is_folder=is_folder) else None
-        yield judged[entry]
+class _Judge:
+    """Says what is to be said of a path: nothing, `git`, `ignored`, or the path that may hold secrets."""
+
+    def __init__(self, gitignores: Mapping[str, bytes]) -> None:
+        folders = {_pure(path).parent: content for path, content in gitignores.items()}
+        self._rules = {folder: parse_gitignore(folder, content) for folder, content in folders.items()}
+        self._folders: dict[PurePosixPath, str | None] = {}
+        self._tried = 0
+
+    def verdicts(self, path: PurePosixPath) -> Iterable[str | None]:
+        """What is to be said of each folder on the way to `path`, from the top down, and of itself."""
+        parts = path.parts
+        for depth in range(2, len(parts)):
+            folder = PurePosixPath(*parts[:depth])
+            if folder not in self._folders:
+                self._folders[folder] = self._verdict(folder, is_folder=True)
+            yield self._folders[folder]
+        if len(parts) > 1:
+            yield self._verdict(path, is_folder=False)
+
+    def _verdict(self, entry: PurePosixPath, *, is_folder: bool) -> str | None:
+        if may_be_secret(entry.name):
+            return str(entry)
+        if entry.name == ".git":
+            return "git"
+        above = [self._rules[folder] for folder in reversed(entry.parents) if folder in self._rules]
+        self._tried += sum(len(gitignore.rules) for gitignore in above)
+        if self._tried > MAX_TRIED:
+            raise TooManyRules
+        return "ignored" if ignored(entry, above, is_folder=is_folder) else None
 
 
 def _unsafe(path: PurePosixPath) -> Skipped | None:

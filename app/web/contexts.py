@@ -11,7 +11,6 @@ from starlette.datastructures import UploadFile
 
 from app.contexts.documents import AnyDocument, Collected
 from app.contexts.drafts import Draft, check_texts, text_document, uploaded_documents
-from app.contexts.sift import sift
 from app.web import answers
 from app.web.description import gives, problems, ref
 from app.web.problems import invalid
@@ -24,7 +23,6 @@ from app.web.schemas import (
     ContextForm,
     ContextParameters,
     DocumentBody,
-    SiftBody,
     context_json,
     left_out_json,
 )
@@ -98,18 +96,6 @@ async def add_context(request: Request, rooms: InRooms, asker: Asker, response: 
     added = context_json(await rooms.library.add(asker, parameters.name, context), whole=True)
     response.headers["Location"] = f"/api/contexts/{added['context']}"
     return added | left_out_json(collected.skipped, collected.ignored)
-
-
-@router.post(
-    "/sift",
-    response_model=None,
-    responses=gives(200, answers.Sifted, "Which files to send.") | problems("invalid_request", "body_too_large"),
-)
-async def sift_folder(body: SiftBody) -> dict[str, Any]:
-    """Which files of a folder to send: what is to be left out need not leave its machine. Keeps nothing."""
-    rules = {path: content.encode("utf-8", "surrogateescape") for path, content in body.gitignores.items()}
-    sifted = await asyncio.to_thread(sift, body.paths, rules)
-    return {"taken": sifted.taken} | left_out_json(sifted.skipped, sifted.ignored)
 
 
 @router.get(

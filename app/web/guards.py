@@ -38,7 +38,7 @@ class BodyLimitMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = MAX_CONTEXT_BYTES if scope["path"].startswith("/api/contexts") else MAX_BODY_BYTES
+        limit = MAX_CONTEXT_BYTES if scope["path"] in ("/api/contexts", "/api/sift") else MAX_BODY_BYTES
         length = Headers(scope=scope).get("content-length", "")
         if length.isdigit() and int(length) > limit:
             refusal = _too_large(int(length), limit).body

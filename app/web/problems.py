@@ -15,6 +15,7 @@ from app.access.apikeys import UnknownKey
 from app.access.limits import LimitReached
 from app.contexts.drafts import InvalidDraft
 from app.contexts.library import ContextTooLarge, TooManyBytes, TooManyContexts, UnknownContext
+from app.contexts.sift import TooManyRules
 from app.turns.asking import Draining, RequestTooLarge, TurnRunning, UnknownTurn
 from app.turns.conversations import InvalidModel, NoSuchTurn, UnknownSession
 from app.turns.journal import JournalGone
@@ -107,6 +108,7 @@ PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     ContextGone: lambda _: Problem(
         404, "context_gone", "The context is gone", "The context of this session was deleted; start one over another."
     ),
+    TooManyRules: lambda error: invalid("", str(error)),
     InvalidDraft: lambda error: invalid(error.field, str(error)),
     InvalidModel: lambda error: invalid("model", str(error)),
     ContextTooLarge: _too_large("context_too_large"),

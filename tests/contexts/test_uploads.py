@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.contexts.archive import MAX_ENTRIES, MAX_UNPACKED_BYTES
 from app.contexts.documents import Collected
 from app.contexts.parsing import TOO_LONG, count_pages
-from app.contexts.sift import clean, sift
+from app.contexts.sift import TooManyRules, clean, sift
 from app.contexts.sources import collect
 from app.contexts.uploads import collect_uploaded
 from app.prompt.context import Document, Pdf
@@ -241,3 +241,17 @@ def test_any_damage_to_a_pdf_is_survived_and_harms_no_other(noise: list[bytes], 
 def test_a_pdf_that_takes_too_long_or_kills_its_reader_is_left_out_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.contexts.parsing.WITHIN_S", 0.0)
     assert count_pages([pdf("a")]) == [TOO_LONG]
+
+
+def test_rules_that_a_stranger_wrote_cost_no_more_than_reading_them() -> None:
+    deep = "docs/" + "a/" * 60 + "b"
+    assert sift([deep], {"docs/.gitignore": b"**/a/" * 60 + b"c"}).taken == (deep,)
+    many = {"docs/.gitignore": b"*.log\n" * 15_000}
+    with pytest.raises(TooManyRules):
+        sift([f"docs/{n}" for n in range(1000)], many)
+    with pytest.raises(TooManyRules):
+        sift(["docs/a"], {"docs/.gitignore": b"*.log\n" * 20_000})
+    found = collect_uploaded(
+        [("docs.zip", zipped({f"{n}": b"x" for n in range(1000)} | {".gitignore": b"a\n" * 15_000}))]
+    )
+    assert "too many rules" in skipped(found)["docs.zip"]

@@ -101,7 +101,7 @@ def test_when_nothing_is_left_the_answer_says_why_of_each(client: Client) -> Non
 def test_a_folder_is_sifted_before_it_is_sent(client: Client) -> None:
     paths = ["docs/a.txt", "docs/a.log", "docs/.env", "docs/.git/config", "docs/deep/b.txt"]
     body = {"paths": paths, "gitignores": {"docs/.gitignore": "*.log\n"}}
-    answer = client.http.post("/api/contexts/sift", json=body)
+    answer = client.http.post("/api/sift", json=body)
     assert answer.status_code == 200
     assert answer.json() == {
         "taken": ["docs/a.txt", "docs/deep/b.txt"],

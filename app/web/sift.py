@@ -1,0 +1,25 @@
+"""/api/sift: which files of a folder to send, before any of them is."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter
+
+from app.contexts.sift import sift
+from app.web import answers
+from app.web.description import gives, problems
+from app.web.schemas import SiftBody, left_out_json
+
+router = APIRouter(prefix="/api/sift", tags=["contexts"])
+
+
+@router.post(
+    "",
+    response_model=None,
+    responses=gives(200, answers.Sifted, "Which files to send.") | problems("invalid_request", "body_too_large"),
+)
+async def sift_folder(body: SiftBody) -> dict[str, Any]:
+    """Which files of a folder to send: what is to be left out need not leave its machine. Keeps nothing."""
+    rules = {path: content.encode() for path, content in body.gitignores.items()}
+    sifted = await asyncio.to_thread(sift, body.paths, rules)
+    return {"taken": sifted.taken} | left_out_json(sifted.skipped, sifted.ignored)
