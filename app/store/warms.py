@@ -6,15 +6,17 @@ number no longer counts. All leases and starts are measured by Redis's own clock
 """
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from app.store import keys
-from app.store.connection import Store
+from app.store.connection import Store, StoreUnavailable
 
 # Longer than any cache entry lives, so that `expired` can still be told from `never warmed`.
 KEEP_MS = 2 * 60 * 60 * 1000
+NOTE_EVERY_MS = 10 * 60 * 1000
 
 
 class WarmState(StrEnum):
@@ -80,6 +82,7 @@ class Warms:
     def __init__(self, store: Store, upstream: str) -> None:
         self._store = store
         self._upstream = upstream
+        self._noted_ms = 0
 
     async def claim(
         self,
@@ -99,6 +102,8 @@ class Warms:
         granted, now, fields = await self._run(
             "claim_warm", digest, [session, lease_ms, margin_ms, KEEP_MS, rest_ms, trigger, young_ms, int(again)]
         )
+        if int(granted):
+            await self._note(int(now))
         return Claim(int(granted) or None, _parse(_pairs(fields), int(now)), int(now))
 
     async def renew(self, digest: str, fence: int, *, lease_ms: int) -> bool:
@@ -135,6 +140,20 @@ class Warms:
         now = int(seconds) * 1000 + int(micros) // 1000
         return [(_parse(fields, now), now) for fields in answers[1:]]
 
+    async def _note(self, now_ms: int) -> None:
+        """Keep that this upstream has warms, for as long as it may have."""
+        if now_ms - self._noted_ms < NOTE_EVERY_MS:
+            return
+        self._noted_ms = now_ms
+        long_ago = now_ms - KEEP_MS - NOTE_EVERY_MS
+        with suppress(StoreUnavailable):
+            await self._store.together(
+                [
+                    ("ZADD", keys.UPSTREAMS, now_ms, self._upstream),
+                    ("ZREMRANGEBYSCORE", keys.UPSTREAMS, "-inf", long_ago),
+                ]
+            )
+
     def _key(self, digest: str) -> str:
         return keys.warm(self._upstream, digest)
 
@@ -143,14 +162,9 @@ class Warms:
 
 
 async def known_anywhere(store: Store, digest: str) -> list[tuple[WarmRecord, int]]:
-    """What is known of `digest` at any upstream, each with the time. Looks through every key: for people, not requests."""
-    pattern, cursor, found = keys.warm("*", digest), b"0", []
-    while True:
-        cursor, names = await store.do("SCAN", cursor, "MATCH", pattern, "COUNT", 10_000)
-        upstreams = [name.decode().removeprefix("hs:warm:{").split(":")[0] for name in names]
-        found += [await Warms(store, upstream).get(digest) for upstream in upstreams]
-        if int(cursor) == 0:
-            return found
+    """What is known of `digest` at each upstream where something was claimed of late, each with the time."""
+    upstreams = await store.do("ZRANGE", keys.UPSTREAMS, 0, -1)
+    return [await Warms(store, upstream.decode()).get(digest) for upstream in upstreams]
 
 
 def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
