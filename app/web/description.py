@@ -40,7 +40,6 @@ TAGS = [
 _MENTIONED: tuple[type[BaseModel], ...] = (
     answers.ProblemDetails,
     answers.TurnBegun,
-    answers.Block,
     answers.Restart,
     answers.Stopped,
     answers.Block,

@@ -263,7 +263,8 @@ async def test_older_warms_fade_so_that_habits_can_change(spending: Spending) ->
         await spending.learn("c", "focus", used=False)
     asked, unused = await spending.odds("c", "focus")
     assert asked == 0.0
-    assert unused == pytest.approx((1 - 0.99**200) / 0.01)
+    # They fade by the second, too, if only a little.
+    assert unused == pytest.approx((1 - 0.99**200) / 0.01, rel=1e-3)
     for _ in range(200):
         await spending.learn("c", "focus", used=False)
         await spending.learn("c", "focus", used=True)
