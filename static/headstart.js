@@ -1,12 +1,12 @@
 // @ts-check
-/** Headstart for a front end of your own: docs/embed.md. */
+/** Headstart in a page of your own: docs/embed.md. */
 
 /** @typedef {{event: string, data: any, id: number}} TurnEvent */
 
 const SILENCE = 45_000, RENEW = 20_000, RETRY = 10_000, PRESENT = 60_000, TRIES = 12;
 
 /** @param {any} [problem] */
-const failure = (problem = { code: 'offline', retryable: true, detail: 'The server cannot be reached.' }) =>
+const failure = (problem = { code: 'offline', retryable: true, detail: 'The server is away.' }) =>
   Object.assign(Error(problem.detail), problem);
 
 /** @param {ReadableStream} body @returns {AsyncGenerator<TurnEvent>} */
@@ -34,7 +34,7 @@ export async function* events(body) {
  * @param {{session?: string, context?: string, base?: string, token?: string, onWarm?: (warm: any) => void}} options
  *   a session, or what to begin one over; the server; a bearer's token
  */
-export function attach(input, { session, context, base = '', token, onWarm }) {
+export function attach(input, { session, context, base = new URL(import.meta.url).origin, token, onWarm }) {
   const life = new AbortController();
   let state = '', busy = false, due = 0, end = NaN, active = 0, begun;
 
@@ -81,7 +81,7 @@ export function attach(input, { session, context, base = '', token, onWarm }) {
   }
 
   /**
-   * Asks, and follows the answer through cuts.
+   * Asks, and follows through cuts.
    * @param {string} question
    * @param {{onText?: (text: string) => void, onEvent?: (event: TurnEvent) => void, signal?: AbortSignal}} [on]
    * @returns {Promise<{turn: string, text: string, verdict: any}>} throws problems

@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Page, Response, Route, expect
 
 from tests.browser.conftest import Complaints
-from tests.browser.serving import Gate, Wire
+from tests.browser.serving import Gate, Wire, headstart
 from tests.browser.test_modules import split
+from tests.running import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "static" / "headstart.js"
@@ -20,11 +21,12 @@ EXAMPLE = re.findall(r"```html\n(.*?)```", (ROOT / "docs" / "embed.md").read_tex
 
 
 class Embedded:
-    """The example, served from the server's own origin."""
+    """The example, over a server at `url`; from the server's own origin, or from another."""
 
-    def __init__(self, page: Page, url: str, context: str) -> None:
+    def __init__(self, page: Page, url: str, context: str, origin: str = "") -> None:
         self.page = page
         self.url = url
+        self.origin = origin or url
         html = EXAMPLE.replace("http://127.0.0.1:8000", url).replace("'asyncio'", f"'{context}'")
         page.route("**/embedded", lambda route: route.fulfill(body=html, content_type="text/html; charset=utf-8"))
         self.input = page.locator("#question")
@@ -39,7 +41,7 @@ class Embedded:
         assert made.ok, made.text()
 
     def open(self) -> "Embedded":
-        self.page.goto(f"{self.url}/embedded")
+        self.page.goto(f"{self.origin}/embedded")
         return self
 
     def ask(self, question: str) -> None:
@@ -88,6 +90,17 @@ def test_the_example_warms_answers_and_says_what_the_cache_did(embedded: Embedde
     embedded.ask("Which ship is ship 42?")
     expect(embedded.warm).to_have_text(re.compile(r"^cache hit, first text after \d+ ms$"))
     assert embedded.answer.text_content() == embedded.stored(begun[0])
+
+
+def test_a_page_of_an_allowed_origin_can_do_it_too(page: Page, tmp_path: Path) -> None:
+    origin = f"http://127.0.0.1:{free_port()}"
+    with headstart(tmp_path, HEADSTART_SANDBOX_SPEED="40", HEADSTART_CORS_ORIGINS=origin) as url:
+        embedded = Embedded(page, url, "asyncio", origin).open()
+        embedded.input.focus()
+        expect(embedded.warm).to_have_text("warm")
+        embedded.ask("What is a TaskGroup?")
+        expect(embedded.warm).to_have_text(re.compile(r"^cache hit"))
+        expect(embedded.answer).not_to_be_empty()
 
 
 def test_an_answer_is_whole_when_the_network_was_cut_in_its_middle(
