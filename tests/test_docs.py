@@ -14,8 +14,10 @@ from tests.running import free_port, process
 API = (Path(__file__).resolve().parents[1] / "docs" / "api.md").read_text()
 
 
-def blocks(language: str) -> str:
-    found = re.findall(rf"```{language}\n(.*?)```", API, re.S)
+def script(section: str, language: str) -> str:
+    """The examples of a section of docs/api.md, one after the other."""
+    _, _, rest = API.partition(f"## {section}\n")
+    found = re.findall(rf"```{language}\n(.*?)```", rest.partition("\n## ")[0], re.S)
     assert found
     return "\n".join(found)
 
@@ -30,11 +32,11 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_the_python_examples_run(url: str, tmp_path: Path) -> None:
-    script = blocks("python").replace("http://127.0.0.1:8000", url)
+    python = script("From Python", "python").replace("http://127.0.0.1:8000", url)
     # The tests have httpx under the name by which the SDK brings it.
-    script = script.replace("import httpx\n", f"import {httpx2.__name__} as httpx\n")
+    python = python.replace("import httpx\n", f"import {httpx2.__name__} as httpx\n")
     ran = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", python], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert ran.returncode == 0, ran.stderr
     warmed, judged, ended, refused, added = ran.stdout.splitlines()
@@ -46,9 +48,9 @@ def test_the_python_examples_run(url: str, tmp_path: Path) -> None:
 
 
 def test_the_shell_examples_run(url: str, tmp_path: Path) -> None:
-    script = blocks("sh").replace("http://127.0.0.1:8000", url)
+    shell = script("From a shell", "sh").replace("http://127.0.0.1:8000", url)
     ran = subprocess.run(
-        ["/bin/sh", "-euc", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        ["/bin/sh", "-euc", shell], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert ran.returncode == 0, ran.stderr + ran.stdout
     assert '"state":"warm"' in ran.stdout
