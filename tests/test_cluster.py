@@ -60,12 +60,13 @@ def test_the_contract_holds_and_every_script_stays_in_one_slot(cluster: ClusterP
 
 
 async def _run_what_takes_time(url: str) -> None:
-    """What runs only when a call lasts for seconds, or a process goes."""
+    """What runs only when a call lasts for seconds, a process goes, or programs come with keys."""
     store = Store(url)
     assert not await Warms(store, "u").renew("d", 1, lease_ms=1000)
     await LedgerStore(store, "u").vouch(["call"], 1000)
     session, turn = keys.session("s"), keys.turn("s", "t")
     assert await store.run("hand_over_turn", [turn], [0]) == 0
+    await store.run("touch_key", [keys.api_key("k")], [0])
     assert await store.run("take_turn", [session, turn, keys.journal("s", "t")], [0]) == 0
     await store.close()
 
