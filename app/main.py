@@ -61,6 +61,7 @@ from app.web.origins import CORS, CrossSiteMiddleware
 from app.web.owners import CookieMiddleware, Visitors
 from app.web.problems import PROBLEMS, answer_bug, answer_http, answer_invalid, answer_known, respond
 from app.web.rendered import Rendered
+from app.web.requests import RequestLogMiddleware
 from app.web.rooms import Rooms
 from app.web.templates import STATIC
 
@@ -243,6 +244,7 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(CrossSiteMiddleware, allowed=origins)
     if origins:
         app.add_middleware(CORSMiddleware, allow_origins=origins, **CORS)
+    app.add_middleware(RequestLogMiddleware)
     app.add_middleware(ForwardedMiddleware, trusted=settings.trusted_networks, login_header=settings.login_header)
     app.add_middleware(GZipMiddleware, minimum_size=500)
     app.add_middleware(HeadersMiddleware)

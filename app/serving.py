@@ -2,9 +2,9 @@
 
 import logging
 import socket
-import sys
 from contextlib import ExitStack
 
+from app import logs
 from app.processes import CannotStart, Companion, EmbeddedRedis, SandboxProcess
 from app.settings import Settings
 from app.store.address import parse_address
@@ -18,13 +18,7 @@ SANDBOX_KEY = "sandbox"
 
 def serve(settings: Settings) -> None:
     """Serve until told to stop. Raises `CannotStart` with a sentence that says what to do."""
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s", stream=sys.stderr
-    )
-    for noisy in ("httpx2", "httpcore2", "anthropic", "sse_starlette", "asyncio", "uvicorn"):
-        logging.getLogger(noisy).setLevel("WARNING")
-    # Streams that are open when we are told to stop are cut, and taken up elsewhere: that is no error.
-    logging.getLogger("uvicorn.error").addFilter(lambda record: "without completing response" not in str(record.msg))
+    logs.configure(settings.log_level, settings.log_format, settings.secrets)
     listening = _listen(settings.host, settings.port)
     with ExitStack() as stack:
         companions: list[Companion] = []

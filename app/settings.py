@@ -217,6 +217,16 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="How much to log: debug, info, warning or error."
     )
+    log_format: Literal["pretty", "json"] = Field(
+        default="pretty", description="How to log: pretty, for people, or json, one object a line."
+    )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be read anywhere."""
+        keys = (self.anthropic_api_key, self.admin_key)
+        password = urlsplit(self.redis_url or "").password
+        return tuple(key.get_secret_value() for key in keys if key is not None) + ((password,) if password else ())
 
     @property
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -96,7 +96,8 @@ def test_what_is_not_yours_does_not_exist(
     assert found["code"] in ("session_not_found", "turn_not_found")
     assert found["retryable"] is False
     unknown = stranger.http.request(method, path.format(session=NOBODYS_SESSION, turn=NOBODYS_TURN), json=body)
-    assert found == unknown.json()
+    # Their ids apart, the same answer.
+    assert found | {"request_id": ""} == unknown.json() | {"request_id": ""}
 
 
 def test_a_turn_that_no_session_of_yours_has_does_not_exist(client: Client) -> None:

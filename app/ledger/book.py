@@ -10,6 +10,7 @@ opened while Redis was away and whose process was killed before it came back.
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -31,8 +32,11 @@ from app.ledger.pace import FADE, Pace, fit
 from app.ledger.price import cost_usd
 from app.ledger.usage import Usage
 from app.ledger.verdict import classify
+from app.logs import fields
 from app.store.connection import StoreUnavailable, persistently
 from app.store.ledger import Counters, LedgerStore, Point, Posting, Sheet, Unused, day_of, hour_of
+
+log = logging.getLogger("headstart.call")
 
 HOURS = 24
 DAYS = 30
@@ -141,6 +145,7 @@ class Ledger:
             )
         )
         self._open.discard(call.id)
+        _say(call)
 
     async def record_verdict(self, answered: Answered) -> None:
         """Count a turn's verdict."""
@@ -196,6 +201,18 @@ class Ledger:
 def was_cached(usage: Usage) -> bool:
     """Whether the upstream's counters say that the prefix is in its cache now."""
     return classify(usage).value != "uncacheable"
+
+
+def _say(call: Call) -> None:
+    """One line for `call`, with everything but texts."""
+    named = ("kind", "model", "session", "turn", "trigger", "outcome", "message_id")
+    said = fields(
+        **{name: getattr(call, name) for name in named},
+        **{category: getattr(call.usage, category) for category in CATEGORIES},
+        ms=None if call.duration_s is None else round(call.duration_s * 1000),
+        cost_usd=cost_usd(call.model, call.usage),
+    )
+    log.info("%s call to %s: %s", call.kind, call.model, call.outcome, extra=said)
 
 
 def _usd(counters: Counters) -> float:

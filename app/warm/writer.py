@@ -66,7 +66,7 @@ class Writer:
         await self.learn_tokens(session, usage)
         record = written(usage, reply.message_id, started_ms + TTL_MS[session.parameters["ttl"]])
         duration_ms = round((time.monotonic() - started) * 1000)
-        log.info("warm %s of session %s: %s in %d ms", digest[:12], session.id, record.state, duration_ms)
+        log.debug("warm %s of session %s: %s in %d ms", digest[:12], session.id, record.state, duration_ms)
         return replace(record, cost_usd=cost_usd(session.parameters["model"], usage), duration_ms=duration_ms)
 
     async def _send(self, session: SessionRecord, digest: str, prefix: Prefix, trigger: Trigger) -> Reply:

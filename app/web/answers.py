@@ -132,6 +132,8 @@ class ProblemDetails(BaseModel):
     """Of a 422: every field at fault."""
     turn: Annotated[str | SkipJsonSchema[None], _ABSENT] = None
     """Of `turn_running`: the turn that runs."""
+    request_id: Annotated[str | SkipJsonSchema[None], _ABSENT] = None
+    """As in `X-Request-Id`, and in the server's log."""
     limit: Annotated[str | SkipJsonSchema[None], _ABSENT] = None
     """Of `limit_reached`: which."""
     most: Annotated[float | SkipJsonSchema[None], _ABSENT] = None

@@ -1,10 +1,10 @@
 """Around every answer: a bound on what a request may bring, and headers that keep a page from doing harm."""
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.web.problems import MEDIA_TYPE, Problem
+from app.web.problems import Problem, respond
 
 MAX_CONTEXT_BYTES = 64_000_000
 MAX_BODY_BYTES = 2_000_000
@@ -42,7 +42,7 @@ class BodyLimitMiddleware:
         length = Headers(scope=scope).get("content-length", "")
         if length.isdigit() and int(length) > limit:
             refusal = _too_large(int(length), limit).body
-            await JSONResponse(refusal, 413, media_type=MEDIA_TYPE)(scope, receive, send)
+            await respond(Request(scope), refusal)(scope, receive, send)
             return
         received = 0
 

@@ -16,6 +16,7 @@ from app.access.limits import LimitReached
 from app.contexts.drafts import InvalidDraft
 from app.contexts.library import ContextTooLarge, TooManyBytes, TooManyContexts, UnknownContext
 from app.contexts.sift import TooManyRules
+from app.logs import request_id
 from app.turns.asking import Draining, RequestTooLarge, TurnRunning, UnknownTurn
 from app.turns.conversations import InvalidModel, NoSuchTurn, UnknownSession
 from app.turns.journal import JournalGone
@@ -132,6 +133,7 @@ PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
 
 def respond(request: Request, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     """A problem as JSON, or as a page for someone who asked for one."""
+    body = body | {"request_id": request_id.get()} if request_id.get() else body
     wants_page = "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith("/api/")
     if wants_page:
         shown = {"upstream": None, "problem": body}
@@ -147,7 +149,7 @@ async def answer_known(request: Request, error: Exception) -> Response:
 
 async def answer_bug(request: Request, _: Exception) -> Response:
     """Exception handler for everything else, which the server logs."""
-    return respond(request, internal_error())
+    return respond(request, internal_error(), {"x-request-id": request_id.get()})
 
 
 async def answer_invalid(request: Request, error: Exception) -> Response:

@@ -57,7 +57,9 @@ InRooms = Annotated[Rooms, Depends(rooms)]
 
 async def visitor(request: Request, rooms: InRooms) -> Visitor:
     """Who asks, and what they may."""
-    return await rooms.visitors.visitor(request)
+    found = await rooms.visitors.visitor(request)
+    request.scope["headstart.owner"] = found.owner
+    return found
 
 
 Visiting = Annotated[Visitor, Depends(visitor)]
@@ -71,7 +73,7 @@ async def owner(visitor: Visiting) -> str:
 Asker = Annotated[str, Depends(owner)]
 
 
-def admin_only(request: Request, rooms: InRooms) -> None:
+async def admin_only(request: Request, rooms: InRooms) -> None:
     """Nothing, for the admin; a `Problem` for everyone else."""
     rooms.admin.check(request)
 
