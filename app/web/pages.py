@@ -24,6 +24,7 @@ async def chat(request: Request, rooms: InRooms, asker: Asker) -> HTMLResponse:
         "contexts": contexts,
         "version": rooms.version,
         "admin": rooms.admin.admits(request),
+        "fetches": rooms.fetcher is not None,
     }
     return templates.TemplateResponse(request, "chat.html", shown)
 

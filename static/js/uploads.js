@@ -1,0 +1,303 @@
+// @ts-check
+/**
+ * The dialog in which something new to ask about is put together: files, folders, archives, addresses. It says what is taken
+ * and what is left out, sends it, and opens a conversation over it that is warming already. What was chosen stays chosen
+ * until it has arrived.
+ */
+import { call, Problem } from './api.js';
+import { count, size } from './numbers.js';
+import { sift, sourcesIn, sourcesOf } from './sources.js';
+
+/** @typedef {import('./sources.js').Source} Source */
+/** @typedef {import('./sources.js').LeftOut} LeftOut */
+
+const MOST_SENT = 64_000_000;
+
+/** @param {number} n @param {string} what */
+const several = (n, what) => `${count(n)} ${what}${n === 1 ? '' : 's'}`;
+
+/** @param {string} tag @param {string} [text] @param {string} [name] a class */
+function node(tag, text = '', name = '') {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  made.className = name;
+  return made;
+}
+
+export class Adding {
+  /** @type {Source[]} */
+  #sources = [];
+  /** @type {LeftOut[]} */
+  #leftOut = [];
+  #ignored = 0;
+  /** @type {XMLHttpRequest|null} */
+  #sending = null;
+  #looking = 0;
+  /** @type {string|null} the conversation over what was added */
+  #session = null;
+
+  /** @param {HTMLDialogElement} dialog */
+  constructor(dialog) {
+    const find = (/** @type {string} */ which) => /** @type {any} */ (dialog.querySelector(which));
+    this.dialog = dialog;
+    this.form = /** @type {HTMLFormElement} */ (find('form'));
+    this.name = /** @type {HTMLInputElement} */ (find('[name=name]'));
+    this.urls = /** @type {HTMLTextAreaElement} */ (find('[name=urls]'));
+    this.list = /** @type {HTMLUListElement} */ (find('.chosen'));
+    this.leftOut = /** @type {HTMLDetailsElement} */ (find('.left-out'));
+    this.status = /** @type {HTMLElement} */ (find('[role=status]'));
+    this.alert = /** @type {HTMLElement} */ (find('[role=alert]'));
+    this.progress = /** @type {HTMLProgressElement} */ (find('progress'));
+    this.addButton = /** @type {HTMLButtonElement} */ (find('[type=submit]'));
+    this.cancelButton = /** @type {HTMLButtonElement} */ (find('.cancel'));
+    for (const input of /** @type {HTMLInputElement[]} */ ([...dialog.querySelectorAll('[type=file]')])) {
+      find(`[data-picks=${input.id}]`).addEventListener('click', () => input.click());
+      input.addEventListener('change', async () => {
+        const files = [...(input.files || [])];
+        // The same may be chosen again, after it was taken out or has changed.
+        input.value = '';
+        await this.takeFiles(files);
+      });
+    }
+    this.form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      if (this.#session) this.#ask();
+      else this.send();
+    });
+    this.cancelButton.addEventListener('click', () => this.cancel());
+    this.urls.addEventListener('input', () => this.#show());
+    // While it is sending, Escape ends that, and not the dialog.
+    dialog.addEventListener('cancel', (event) => {
+      if (!this.#sending) return;
+      event.preventDefault();
+      this.cancel();
+    });
+    this.#show();
+  }
+
+  /** @param {File[]} files */
+  takeFiles(files) {
+    return this.#take(async () => sourcesOf(files));
+  }
+
+  /** @param {(FileSystemEntry|File)[]} entries */
+  takeEntries(entries) {
+    return this.#take(() => sourcesIn(entries));
+  }
+
+  /** @param {() => Promise<Source[]>} look */
+  async #take(look) {
+    if (this.#sending || this.#session) return;
+    this.#looking++;
+    this.#complain('');
+    this.#show();
+    try {
+      const brought = await look();
+      const { taken, skipped, ignored } = await sift(brought);
+      const known = new Map(this.#sources.map((source) => [source.path, source]));
+      for (const source of taken) known.set(source.path, source);
+      this.#sources = [...known.values()];
+      const named = new Map(this.#leftOut.map((one) => [one.name, one]));
+      for (const one of skipped) named.set(one.name, one);
+      this.#leftOut = [...named.values()];
+      this.#ignored += ignored;
+      if (!taken.length) this.#complain(this.#nothing(brought.length, skipped, ignored));
+    } catch (error) {
+      this.#complain(error instanceof DOMException ? 'That could not be read. Choose it again.' : Problem.from(error).sentence);
+    } finally {
+      this.#looking--;
+      this.#show();
+    }
+  }
+
+  /** @param {number} brought @param {LeftOut[]} skipped @param {number} ignored */
+  #nothing(brought, skipped, ignored) {
+    if (!brought) return 'There is no file in that folder.';
+    const reasons = new Set(skipped.map(({ reason }) => reason));
+    if (skipped.length && reasons.size === 1) {
+      const [reason] = reasons;
+      if (skipped.length === 1) return `“${skipped[0].name}” is left out: ${reason}.`;
+      return `None of that can be asked about: all ${count(skipped.length)} files are left out (${reason}).`;
+    }
+    if (!skipped.length && ignored) return 'None of that can be asked about: .gitignore files leave all of it out.';
+    return 'None of that can be asked about: nothing in it is text or PDF. Look below for why.';
+  }
+
+  get #addresses() {
+    return this.urls.value.split(/\s+/).filter(Boolean);
+  }
+
+  /** What it is called if nobody says. */
+  get #usualName() {
+    const [first] = this.#sources;
+    let name = '';
+    if (first) name = first.path.includes('/') ? first.path.split('/')[0] : first.path.replace(/(.)\.[^.]+$/, '$1');
+    else if (URL.canParse(this.#addresses[0])) name = new URL(this.#addresses[0]).hostname;
+    const taken = new Set([...document.querySelectorAll('#context option')].map((option) => option.textContent));
+    let free = name;
+    for (let n = 2; taken.has(free); n++) free = `${name} ${n}`;
+    return free;
+  }
+
+  send() {
+    const addresses = this.#addresses;
+    const bytes = this.#sources.reduce((sum, { file }) => sum + file.size, 0);
+    if (this.#looking || this.#sending) return;
+    if (!this.#sources.length && !addresses.length) return this.#complain('Choose a file or a folder first, or give an address.');
+    if (bytes > MOST_SENT) {
+      return this.#complain(`The files have ${size(bytes)}, and at most ${size(MOST_SENT)} can be sent. Take some out.`);
+    }
+    this.#complain('');
+    const form = new FormData();
+    form.append('name', this.name.value.trim() || this.#usualName);
+    for (const address of addresses) form.append('urls', address);
+    for (const { path, file } of this.#sources) form.append('files', file, path);
+    this.#post(form, bytes, addresses.length > 0);
+  }
+
+  /** @param {FormData} form @param {number} bytes @param {boolean} fetches */
+  #post(form, bytes, fetches) {
+    const request = new XMLHttpRequest();
+    this.#sending = request;
+    const reading = fetches ? 'Fetching and reading…' : 'Reading…';
+    request.upload.addEventListener('progress', ({ loaded, total }) => {
+      this.progress.value = total ? loaded / total : 1;
+      this.status.textContent = `Sending · ${size(Math.min(loaded, bytes))} of ${size(bytes)}`;
+    });
+    request.upload.addEventListener('load', () => {
+      this.progress.removeAttribute('value');
+      this.status.textContent = reading;
+    });
+    request.addEventListener('load', () => this.#answered(request));
+    request.addEventListener('abort', () => this.#ended('Not sent. All that you chose is still here.'));
+    request.addEventListener('error', () => {
+      this.#ended('');
+      this.#complain('That could not be sent: the server cannot be reached, or a file has changed since it was chosen.');
+    });
+    request.responseType = 'json';
+    request.open('POST', '/api/contexts');
+    request.send(form);
+    this.progress.value = 0;
+    this.#show();
+    this.status.textContent = bytes ? 'Sending…' : reading;
+    this.cancelButton.focus();
+  }
+
+  /** @param {string} said */
+  #ended(said) {
+    this.#sending = null;
+    this.#show();
+    this.status.textContent = said;
+    this.addButton.focus();
+  }
+
+  /** @param {XMLHttpRequest} request */
+  async #answered({ status, response }) {
+    if (status !== 201) {
+      this.#ended('');
+      this.#complain(new Problem({ status, title: `The server answered ${status}.`, ...response }).sentence);
+      return;
+    }
+    this.status.textContent = 'Opening a conversation…';
+    try {
+      const { session } = await call('POST', '/api/sessions', { context: response.context });
+      this.#session = session;
+      // Who has just added it is about to ask: the model starts to read now. A refusal is the conversation's to show.
+      await call('POST', `/api/sessions/${session}/warm`, { trigger: 'focus' }).catch(() => null);
+    } catch (error) {
+      this.#ended('');
+      return this.#complain(`It was added, but no conversation could be opened. ${Problem.from(error).sentence}`);
+    }
+    this.#added(response);
+  }
+
+  /** @param {{documents: number, skipped: LeftOut[]}} added */
+  #added({ documents, skipped }) {
+    if (!skipped.length) return this.#ask();
+    this.#leftOut = [...this.#leftOut, ...skipped];
+    const out = skipped.length === 1 ? 'one file was' : `${count(skipped.length)} files were`;
+    this.#ended(`Added ${several(documents, 'document')}; the model is reading. On a closer look, ${out} left out.`);
+    this.leftOut.open = true;
+  }
+
+  #ask() {
+    location.assign(`/?session=${encodeURIComponent(this.#session || '')}`);
+  }
+
+  cancel() {
+    if (this.#sending) this.#sending.abort();
+    else this.dialog.close();
+  }
+
+  /** @param {string} sentence empty when there is nothing to complain of */
+  #complain(sentence) {
+    this.alert.textContent = sentence;
+    this.alert.hidden = !sentence;
+  }
+
+  #show() {
+    const busy = this.#sending !== null;
+    const fixed = busy || this.#session !== null;
+    this.form.setAttribute('aria-busy', String(busy || this.#looking > 0));
+    for (const part of /** @type {NodeListOf<HTMLElement>} */ (this.dialog.querySelectorAll('.choosing'))) part.inert = fixed;
+    this.progress.hidden = !busy;
+    this.status.textContent = this.#looking ? 'Looking through it…' : this.#summary();
+    this.name.placeholder = this.#usualName || 'A name';
+    this.addButton.hidden = busy;
+    this.addButton.textContent = this.#session ? 'Ask about it' : 'Add';
+    this.addButton.disabled = this.#looking > 0;
+    this.cancelButton.hidden = this.#session !== null;
+    this.#showChosen(fixed);
+    this.#showLeftOut();
+  }
+
+  #summary() {
+    if (!this.#sources.length) return '';
+    return `${several(this.#sources.length, 'file')} · ${size(this.#sources.reduce((sum, { file }) => sum + file.size, 0))}`;
+  }
+
+  /** @param {boolean} fixed */
+  #showChosen(fixed) {
+    /** @type {Map<string, Source[]>} single files by their name, those of a folder together */
+    const groups = new Map();
+    for (const source of this.#sources) {
+      const group = source.path.includes('/') ? `${source.path.split('/')[0]}/` : source.path;
+      groups.set(group, [...(groups.get(group) || []), source]);
+    }
+    this.list.replaceChildren(...[...groups].map(([group, sources]) => this.#item(group, sources, fixed)));
+    this.list.hidden = !groups.size;
+  }
+
+  /** @param {string} group @param {Source[]} sources @param {boolean} fixed */
+  #item(group, sources, fixed) {
+    const item = node('li');
+    const bytes = size(sources.reduce((sum, { file }) => sum + file.size, 0));
+    const weight = group.endsWith('/') ? `${several(sources.length, 'file')} · ${bytes}` : bytes;
+    item.append(node('span', group, 'path'), node('span', weight, 'weight'));
+    if (fixed) return item;
+    const out = /** @type {HTMLButtonElement} */ (node('button', '×'));
+    out.type = 'button';
+    out.setAttribute('aria-label', `Take out ${group}`);
+    out.addEventListener('click', () => {
+      this.#sources = this.#sources.filter((source) => !sources.includes(source));
+      this.#show();
+      /** @type {HTMLElement|null} */ (this.list.querySelector('button') || this.dialog.querySelector('[data-picks]'))?.focus();
+    });
+    item.append(out);
+    return item;
+  }
+
+  #showLeftOut() {
+    const summary = /** @type {HTMLElement} */ (this.leftOut.querySelector('summary'));
+    const list = /** @type {HTMLElement} */ (this.leftOut.querySelector('ul'));
+    this.leftOut.hidden = !this.#leftOut.length && !this.#ignored;
+    summary.textContent = `Left out: ${several(this.#leftOut.length + this.#ignored, 'file')}`;
+    const items = this.#leftOut.map(({ name, reason }) => {
+      const item = node('li');
+      item.append(node('span', name, 'path'), node('span', reason, 'weight'));
+      return item;
+    });
+    if (this.#ignored) items.push(node('li', `${several(this.#ignored, 'file')}, by .gitignore`));
+    list.replaceChildren(...items);
+  }
+}

@@ -1,0 +1,290 @@
+"""Adding something to ask about: picked, dropped, pasted, or by address; what is left out, what goes wrong, what is kept."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from tests.browser.chat import Chat
+from tests.browser.conftest import Complaints
+from tests.pdfs import pdf
+
+LONG = "The lighthouse keeper counts ships, and writes them down. " * 200
+
+
+class Dialog:
+    """The dialog as a person sees it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.root = page.get_by_role("dialog", name="Ask about something of yours")
+        self.chosen = page.get_by_label("What is added").locator("li")
+        self.left_out = self.root.locator(".left-out")
+        self.alert = self.root.get_by_role("alert")
+        self.status = self.root.get_by_role("status")
+        self.addresses = page.get_by_label("Web addresses")
+        self.name = page.get_by_label("Name", exact=True)
+        self.add = self.root.get_by_role("button", name="Add", exact=True)
+
+    def open(self) -> "Dialog":
+        self.page.get_by_role("button", name="Add something to ask about").click()
+        expect(self.root).to_be_visible()
+        # Its script is loaded when it is first opened.
+        expect(self.name).to_have_attribute("placeholder", "A name")
+        return self
+
+    def pick(self, *files: Path) -> None:
+        self.page.set_input_files("#folder" if files[0].is_dir() else "#files", list(files))
+
+    def left_out_are(self, *lines: str) -> None:
+        self.left_out.locator("summary").click()
+        expect(self.left_out.locator("li")).to_have_text(list(lines))
+
+
+@pytest.fixture
+def adding(chat: Chat) -> Dialog:
+    return Dialog(chat.page)
+
+
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "handbook"
+    for name, content in {
+        "guide/one.md": LONG,
+        "guide/two.md": LONG,
+        ".gitignore": "*.log\nbuild/\n",
+        "noise.log": "log",
+        "build/out.txt": "out",
+        ".git/config": "[core]",
+        ".env": "TOKEN=very-secret",
+        "logo.png": "\x89PNG\0",
+        "empty.txt": "",
+    }.items():
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).write_text(content)
+    return made
+
+
+def titles(chat: Chat) -> list[str]:
+    context = chat.page.request.get(f"{chat.url}/api/contexts/{chat.stored()['context']}")
+    return [one["title"] for one in context.json()["titles"]]
+
+
+def test_a_folder_is_added_without_what_stays_at_home_and_warms_at_once(
+    chat: Chat, adding: Dialog, tmp_path: Path
+) -> None:
+    sent: list[bytes] = []
+    chat.page.on("request", lambda request: sent.append(request.post_data_buffer or b""))
+    adding.open().pick(folder(tmp_path))
+    expect(adding.chosen).to_have_text([r"handbook/3 files · 23 kB×"])
+    adding.left_out_are(
+        "handbook/.envmay hold secrets; name the file itself to add it",
+        "handbook/empty.txtempty",
+        "handbook/logo.pngbinary",
+        "2 files, by .gitignore",
+    )
+    adding.add.click()
+    chat.expect_chip("warm")
+    expect(chat.page.get_by_label("Context")).to_have_js_property("selectedOptions.0.text", "handbook")
+    assert titles(chat) == ["handbook/.gitignore", "handbook/guide/one.md", "handbook/guide/two.md"]
+    assert not any(b"very-secret" in body for body in sent)
+    turn = chat.ask("What does the lighthouse keeper count?")
+    chat.expect_state(turn, "done")
+    expect(turn.locator(".cache")).to_have_attribute("data-cache", "hit")
+
+
+def test_files_of_all_kinds_and_what_only_the_server_finds_to_leave_out(
+    chat: Chat, adding: Dialog, tmp_path: Path
+) -> None:
+    (tmp_path / "report.pdf").write_bytes(pdf("Ships in June.", "Ships in July."))
+    (tmp_path / "notes.txt").write_text(LONG)
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+        archive.writestr("deep/a.md", LONG)
+        archive.writestr("deep/b.bin", b"\0")
+    adding.open().pick(tmp_path / "report.pdf", tmp_path / "more.zip")
+    adding.pick(tmp_path / "notes.txt")
+    expect(adding.chosen).to_have_count(3)
+    adding.root.get_by_role("button", name="Take out notes.txt").click()
+    expect(adding.chosen).to_have_count(2)
+    adding.name.fill("Ships")
+    adding.add.click()
+    expect(adding.status).to_contain_text("Added 2 documents; the model is reading.")
+    expect(adding.left_out.locator("li")).to_have_text(["more/deep/b.binbinary"])
+    adding.root.get_by_role("button", name="Ask about it").click()
+    chat.expect_chip("warm")
+    assert titles(chat) == ["report.pdf", "more/deep/a.md"]
+    assert chat.stored()["context_name"] == "Ships"
+
+
+def bring(page: Page, event: str, name: str, content: str) -> None:
+    """A drop on the page, or a paste into it, of one file."""
+    page.evaluate(
+        """([event, name, content]) => {
+            const brought = new DataTransfer();
+            brought.items.add(new File([content], name));
+            const options = {bubbles: true, cancelable: true, dataTransfer: brought, clipboardData: brought};
+            const made = event === 'paste' ? new ClipboardEvent(event, options) : new DragEvent(event, options);
+            document.querySelector('#question').dispatchEvent(made);
+        }""",
+        [event, name, content],
+    )
+
+
+def test_files_may_be_dropped_anywhere_or_pasted(chat: Chat, adding: Dialog) -> None:
+    bring(chat.page, "dragenter", "a.md", LONG)
+    expect(chat.page.locator("body")).to_have_class("dropping")
+    bring(chat.page, "drop", "dropped.md", LONG)
+    expect(adding.root).to_be_visible()
+    expect(chat.page.locator("body")).to_have_class("")
+    bring(chat.page, "paste", "pasted.md", LONG)
+    expect(adding.chosen).to_have_text(["dropped.md12 kB×", "pasted.md12 kB×"])
+    adding.add.click()
+    chat.expect_chip("warm")
+    assert titles(chat) == ["dropped.md", "pasted.md"]
+
+
+def test_text_that_is_pasted_with_a_picture_of_it_is_text(chat: Chat, adding: Dialog) -> None:
+    chat.page.evaluate(
+        """() => {
+            const brought = new DataTransfer();
+            brought.items.add(new File(['x'], 'picture.png'));
+            brought.setData('text/plain', 'words');
+            const options = {bubbles: true, cancelable: true, clipboardData: brought};
+            document.querySelector('#question').dispatchEvent(new ClipboardEvent('paste', options));
+        }"""
+    )
+    expect(adding.root).to_be_hidden()
+
+
+def test_the_keyboard_alone_adds_and_leaves(chat: Chat, adding: Dialog, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text(LONG)
+    button, keyboard = chat.page.get_by_role("button", name="Add something to ask about"), chat.page.keyboard
+    button.focus()
+    keyboard.press("Enter")
+    expect(adding.root).to_be_visible()
+    keyboard.press("Escape")
+    expect(adding.root).to_be_hidden()
+    expect(chat.input).to_be_focused()
+    button.focus()
+    keyboard.press("Enter")
+    expect(adding.root.get_by_role("button", name="Files…")).to_be_focused()
+    expect(adding.name).to_have_attribute("placeholder", "A name")
+    with chat.page.expect_file_chooser() as chooser:
+        keyboard.press("Enter")
+    chooser.value.set_files(tmp_path / "a.md")
+    expect(adding.chosen).to_have_count(1)
+    adding.name.focus()
+    keyboard.type("By keyboard")
+    keyboard.press("Enter")
+    chat.expect_chip("warm")
+    assert chat.stored()["context_name"] == "By keyboard"
+
+
+def refuse(dialog: Dialog, sentence: str) -> None:
+    expect(dialog.alert).to_have_text(sentence)
+
+
+def test_what_cannot_be_asked_about_is_said_in_a_sentence(adding: Dialog, tmp_path: Path) -> None:
+    adding.open().add.click()
+    refuse(adding, "Choose a file or a folder first, or give an address.")
+    pictures, empty, sheet = tmp_path / "pictures", tmp_path / "none", tmp_path / "sheet.xlsx"
+    pictures.mkdir()
+    empty.mkdir()
+    for n in range(3):
+        (pictures / f"{n}.png").write_bytes(b"\x89PNG\0")
+    sheet.write_bytes(b"PK\3\4\0")
+    (tmp_path / "huge.txt").write_bytes(b"x" * 33_000_000)
+    adding.pick(pictures)
+    refuse(adding, "None of that can be asked about: all 3 files are left out (binary).")
+    adding.pick(sheet)
+    refuse(adding, "“sheet.xlsx” is left out: an office file; save it as PDF or text.")
+    adding.pick(tmp_path / "huge.txt")
+    refuse(adding, "“huge.txt” is left out: larger than 32 MB.")
+    adding.pick(empty)
+    refuse(adding, "There is no file in that folder.")
+
+
+def test_a_refusal_of_the_server_names_what_it_refuses_and_keeps_all(
+    chat: Chat, adding: Dialog, complaints: Complaints, tmp_path: Path
+) -> None:
+    complaints.expects("422")
+    (tmp_path / "a.md").write_text(LONG)
+    adding.open().pick(tmp_path / "a.md")
+    adding.addresses.fill("http://127.0.0.1/secret")
+    adding.add.click()
+    expect(adding.alert).to_contain_text("“http://127.0.0.1/secret” is not on the public internet")
+    expect(adding.chosen).to_have_count(1)
+    expect(adding.addresses).to_have_value("http://127.0.0.1/secret")
+    adding.addresses.fill("")
+    adding.add.click()
+    chat.expect_chip("warm")
+
+
+def test_a_lost_connection_and_a_change_of_mind_lose_nothing(
+    chat: Chat, adding: Dialog, complaints: Complaints, tmp_path: Path
+) -> None:
+    complaints.expects("ERR_FAILED")
+    (tmp_path / "a.md").write_text(LONG)
+    adding.open().pick(tmp_path / "a.md")
+    adding.name.fill("Kept")
+    held: list[Any] = []
+
+    def fail(route: Route) -> None:
+        route.abort()
+
+    chat.page.route("**/api/contexts", fail)
+    adding.add.click()
+    expect(adding.alert).to_contain_text("could not be sent")
+    expect(adding.add).to_be_focused()
+    chat.page.unroute("**/api/contexts")
+    chat.page.route("**/api/contexts", lambda route: held.append(route))
+    adding.add.click()
+    expect(bar(adding)).to_be_visible()
+    chat.page.keyboard.press("Escape")
+    expect(adding.status).to_have_text("Not sent. All that you chose is still here.")
+    expect(adding.chosen).to_have_count(1)
+    expect(adding.name).to_have_value("Kept")
+    chat.page.unroute("**/api/contexts")
+    adding.add.click()
+    chat.expect_chip("warm")
+    assert chat.stored()["context_name"] == "Kept"
+
+
+def bar(dialog: Dialog) -> Locator:
+    return dialog.root.get_by_role("progressbar")
+
+
+def test_how_much_has_been_sent_is_shown(chat: Chat, adding: Dialog, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text(LONG * 200)
+    adding.open().pick(tmp_path / "a.md")
+    expect(adding.status).to_have_text("1 file · 2.3 MB")
+    adding.status.evaluate(
+        """node => {
+            window.said = [];
+            new MutationObserver(() => window.said.push(node.textContent)).observe(node, {childList: true});
+        }"""
+    )
+    held: list[Any] = []
+    chat.page.route("**/api/sessions", lambda route: held.append(route))
+    adding.add.click()
+    expect(adding.status).to_have_text("Opening a conversation…")
+    said: list[str] = chat.page.evaluate("window.said")
+    assert "Sending · 2.3 MB of 2.3 MB" in said
+    assert said.index("Sending…") < said.index("Sending · 2.3 MB of 2.3 MB") < said.index("Reading…")
+    held[0].continue_()
+    chat.expect_chip("warm")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_dialog_fits_a_phone_in_light_and_dark(chat: Chat, adding: Dialog, tmp_path: Path, scheme: Any) -> None:
+    page = chat.page
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 375, "height": 667})
+    adding.open().pick(folder(tmp_path))
+    expect(adding.chosen).to_have_count(1)
+    adding.left_out.locator("summary").click()
+    adding.add.scroll_into_view_if_needed()
+    expect(adding.add).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert adding.root.evaluate("node => node.scrollWidth <= node.clientWidth")
