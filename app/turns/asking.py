@@ -90,6 +90,11 @@ class Asking:
         """Whether this process is about to end."""
         return self._draining
 
+    @property
+    def running(self) -> int:
+        """How many turns this process produces."""
+        return len(self._running)
+
     def start(self) -> None:
         """Begin to write journals, and to watch over turns."""
         self.journal.start()

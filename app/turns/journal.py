@@ -121,6 +121,11 @@ class Journal:
         self._followed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def readers(self) -> int:
+        """How many clients read from this process."""
+        return sum(feed.clients for feed in self._feeds.values())
+
     def start(self) -> None:
         """Begin to write and to follow."""
         self._tasks = [asyncio.create_task(self._write(), name="journal writer")]

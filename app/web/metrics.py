@@ -1,9 +1,11 @@
-"""The ledger for Prometheus: the whole deployment's counters, whichever process is asked, so scrape one.
+"""The ledger for Prometheus: the whole deployment's counters, whichever process is asked, so scrape one. Only what is named
+`headstart_process_…` is of the process that answers.
 
 Labels come from lists that are known beforehand: kinds, outcomes, reasons, and models that have a row in the table. No
 session, context or owner is ever one.
 """
 
+import asyncio
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -39,7 +41,8 @@ async def render(rooms: Rooms) -> bytes:
     info = InfoMetricFamily("headstart", "What is running")
     info.add_metric([], {"version": rooms.version, "upstream": str(rooms.notice["kind"])})
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Families([info, *_ledger(sheets), *_speculation(await budget(rooms)), *_paces(paces)]))
+    families = [info, *_process(rooms), *_ledger(sheets), *_speculation(await budget(rooms)), *_paces(paces)]
+    registry.register(_Families(families))
     return generate_latest(registry)
 
 
@@ -49,6 +52,12 @@ class _Families(Collector):
 
     def collect(self) -> list[Metric]:
         return self._families
+
+
+def _process(rooms: Rooms) -> Iterable[Metric]:
+    yield GaugeMetricFamily("headstart_process_turns", "Turns that this process produces", rooms.asking.running)
+    yield GaugeMetricFamily("headstart_process_readers", "Streams open at this process", rooms.asking.journal.readers)
+    yield GaugeMetricFamily("headstart_process_tasks", "Tasks in this process's event loop", len(asyncio.all_tasks()))
 
 
 def _ledger(sheets: Sheets) -> Iterable[Metric]:
