@@ -17,8 +17,11 @@ import pytest
 import yaml
 
 from app.processes import redis_server
+from app.settings import Settings
 from app.upstream.errors import UpstreamCode
 from app.web.codes import CODES
+from app.web.guards import MAX_BODY_BYTES, MAX_CONTEXT_BYTES
+from tests.balancer import NGINX_CONF
 from tests.client import Client
 from tests.commands import children
 from tests.running import Process, free_port
@@ -143,8 +146,36 @@ def test_compose_starts_an_app_that_can_write_nowhere_but_where_it_must() -> Non
     assert "/readyz" in " ".join(app["healthcheck"]["test"])
     assert app["depends_on"]["redis"]["condition"] == "service_healthy"
     assert app["env_file"] == [{"path": ".env", "required": False}]
-    assert all(port.startswith("127.0.0.1:") for port in app["ports"])
+    assert "ports" not in app
     assert app["environment"]["HEADSTART_REDIS_URL"].startswith("redis://redis:")
+
+
+def test_compose_has_one_door_and_any_number_of_servers_behind_it() -> None:
+    proxy, app = COMPOSE["services"]["proxy"], COMPOSE["services"]["app"]
+    assert [name for name, service in COMPOSE["services"].items() if "ports" in service] == ["proxy"]
+    assert proxy["ports"] == ["127.0.0.1:8000:8080"] and "listen 8080;" in NGINX_CONF.read_text()
+    assert re.fullmatch(r"nginx:\d+\.\d+\.\d+-alpine", proxy["image"])
+    assert (proxy["read_only"], proxy["cap_drop"], proxy["tmpfs"]) == (True, ["ALL"], ["/tmp"])
+    assert proxy["user"] not in ("root", "0", "0:0")
+    assert "no-new-privileges:true" in proxy["security_opt"]
+    assert proxy["volumes"] == ["./deploy/nginx.conf:/etc/nginx/nginx.conf:ro"]
+    assert proxy["depends_on"]["app"]["condition"] == "service_healthy"
+    # Nothing that would tie the service to one container.
+    assert not {"container_name", "hostname", "network_mode"} & app.keys()
+    assert f"http://$servers:{app['environment']['HEADSTART_PORT']};" in NGINX_CONF.read_text()
+
+
+def test_a_container_is_given_longer_than_its_answers_are() -> None:
+    grace = COMPOSE["services"]["app"]["stop_grace_period"]
+    assert int(grace.removesuffix("s")) >= Settings.model_fields["drain_s"].default + 5
+
+
+def test_the_proxy_lets_through_whatever_the_server_takes_and_waits_for_as_long_as_it_does() -> None:
+    said = dict(re.findall(r"^\s*(\w+) ([^;]+);", NGINX_CONF.read_text(), re.M))
+    assert int(said["client_max_body_size"].removesuffix("m")) * 2**20 > max(MAX_CONTEXT_BYTES, MAX_BODY_BYTES)
+    assert float(said["proxy_read_timeout"].removesuffix("s")) > Settings.model_fields["upstream_timeout_s"].default
+    assert said["proxy_buffering"] == "off"
+    assert "non_idempotent" not in said["proxy_next_upstream"]
 
 
 def test_compose_starts_a_redis_that_keeps_what_it_is_given() -> None:
@@ -155,9 +186,10 @@ def test_compose_starts_a_redis_that_keeps_what_it_is_given() -> None:
     assert redis["read_only"] is True
     assert redis["healthcheck"]["test"]
     assert "ports" not in redis
-    named = {volume.partition(":")[0] for service in COMPOSE["services"].values() for volume in service["volumes"]}
-    assert named == COMPOSE["volumes"].keys()
-    assert all(":/data" in volume for service in COMPOSE["services"].values() for volume in service["volumes"])
+    volumes = [volume for service in COMPOSE["services"].values() for volume in service["volumes"]]
+    named = [volume for volume in volumes if not volume.startswith("./")]
+    assert {volume.partition(":")[0] for volume in named} == COMPOSE["volumes"].keys()
+    assert all(":/data" in volume for volume in named)
 
 
 def copied_into_the_image(image: Path) -> None:

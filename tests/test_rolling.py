@@ -1,0 +1,211 @@
+"""Several servers behind a balancer that sticks to nothing, and a deploy in the middle of everybody's answers: new servers
+come, old ones are told to end, one after the other, and no client sees an error or an answer with a hole."""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from tests.balancer import NGINX, Address, Balancer, nginx
+from tests.client import Client, Event, events
+from tests.recorder import END, Exchange, Recorder, answer, message_start, text_events
+from tests.running import Process, RedisProcess, free_port, process, serving
+from tests.running import _until as until
+from tests.test_attempts import text_of
+
+WORDS = "".join(f"word {number}, " for number in range(40))
+# Some answers end by themselves while a server drains, others are handed over.
+DRAIN_S = "0.5"
+EVERY_S = 0.03
+READERS = 3
+
+requires_nginx = pytest.mark.skipif(
+    NGINX is None and "nginx" not in os.environ.get("HEADSTART_TEST_REQUIRE", ""), reason="no nginx here"
+)
+
+
+async def slowly(exchange: Exchange) -> None:
+    """An answer of more than a second, word by word. Warms are answered at once."""
+    if exchange.is_warm:
+        await answer(exchange)
+        return
+    await exchange.start_stream()
+    for data in (message_start(exchange.number), *text_events(WORDS, pieces=40), *END):
+        await exchange.event(data)
+        await asyncio.sleep(EVERY_S)
+    await exchange.end_stream()
+
+
+@contextmanager
+def own_balancer(_: Path, servers: list[Address]) -> Iterator[str]:
+    balancer = Balancer()
+    balancer.servers = servers
+    with balancer.listening():
+        yield balancer.url
+
+
+class Fleet:
+    """Servers over one Redis, which come and go, on one port of several loopback addresses."""
+
+    def __init__(self, folder: Path, redis: RedisProcess, upstream: Recorder) -> None:
+        self._folder = folder
+        self._given = {"HEADSTART_REDIS_URL": redis.url, "ANTHROPIC_BASE_URL": upstream.url}
+        self._port = free_port()
+        self._running: list[tuple[Address, Process]] = []
+        self.servers: list[Address] = []
+        self.stack = ExitStack()
+
+    def start(self, count: int) -> None:
+        """Some servers more, ready, and then known to the balancer."""
+        started = [self._started(len(self._running) + number) for number in range(1, count + 1)]
+        for address, running in started:
+            running.wait_ready()
+            self._running.append((address, running))
+            self.servers.append(address)
+
+    def _started(self, number: int) -> tuple[Address, Process]:
+        host = f"127.0.0.{number}"
+        environment = {
+            **self._given,
+            "ANTHROPIC_API_KEY": "sk-test-key",
+            "HEADSTART_LIMITS": "off",
+            "HEADSTART_DRAIN_S": DRAIN_S,
+            "HEADSTART_HOST": host,
+            "HEADSTART_PORT": str(self._port),
+        }
+        running = self.stack.enter_context(process("serve", log=self._folder / f"{number}.log", **environment))
+        running.url = f"http://{host}:{self._port}"
+        return (host, self._port), running
+
+    def deploy(self, between: Callable[[], None]) -> None:
+        """One server more, then each of the old ones told to end; it stays known to the balancer until it has."""
+        old = list(self._running)
+        self.start(1)
+        for address, running in old:
+            between()
+            running.popen.send_signal(signal.SIGTERM)
+            running.popen.wait(10)
+            self.servers.remove(address)
+            assert "Traceback" not in running.log.read_text()
+
+
+class Reader:
+    """Someone at a page: asks, and asks on, and takes up where a stream broke off. Keeps what it must not see."""
+
+    def __init__(self, url: str) -> None:
+        # A connection for each request: no two in a row need reach the same server.
+        limits = httpx2.Limits(max_keepalive_connections=0)
+        self._http = httpx2.Client(base_url=url, timeout=30, limits=limits)
+        self._client = Client(self._http)
+        self._client.add_context()
+        self._session = self._client.start()["session"]
+        self._enough = threading.Event()
+        self._thread = threading.Thread(target=self._read)
+        self.answers: list[list[Event]] = []
+        self.errors: list[str] = []
+        self.cuts = 0
+        self.reading = False
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self) -> None:
+        self._enough.set()
+        self._thread.join(60)
+        self._http.close()
+        assert not self._thread.is_alive()
+
+    def _read(self) -> None:
+        while not self._enough.is_set():
+            try:
+                self.answers.append(self._ask())
+            except Exception as error:  # whatever it is, the test's thread has to hear of it
+                self.errors.append(repr(error))
+                return
+
+    def _ask(self) -> list[Event]:
+        got: list[Event] = []
+        path, how = f"/api/sessions/{self._session}/ask", {"method": "POST", "json": {"question": "And now?"}}
+        while not got or got[-1].name not in ("verdict", "error", "stopped"):
+            try:
+                with self._http.stream(url=path, **how) as response:  # type: ignore[arg-type]
+                    if response.status_code != 200:
+                        self._refused(response)
+                        continue
+                    turn = response.headers["turn-id"]
+                    for event in events(response.iter_bytes()):
+                        if event.name != "ping":
+                            got.append(event)
+                        self.reading = event.name == "content_block_delta"
+            except httpx2.HTTPError:
+                if not got:
+                    raise
+            self.reading = False
+            self.cuts += 1
+            path, how = f"/api/turns/{turn}/events", {"method": "GET", "headers": {"Last-Event-ID": str(got[-1].id)}}
+        self.cuts -= 1
+        return got
+
+    def _refused(self, response: httpx2.Response) -> None:
+        """A server that has just been told to end sends its clients away, and the page goes to another one."""
+        response.read()
+        if response.status_code != 503 or response.json()["code"] != "shutting_down":
+            self.errors.append(f"{response.status_code} {response.text}")
+
+
+@pytest.mark.parametrize("front", [own_balancer, pytest.param(nginx, marks=requires_nginx)])
+def test_nobody_notices_a_deploy(
+    front: Callable[[Path, list[Address]], AbstractContextManager[str]],
+    redis: RedisProcess,
+    upstream: Recorder,
+    tmp_path: Path,
+) -> None:
+    upstream.default = slowly
+    fleet = Fleet(tmp_path, redis, upstream)
+    with fleet.stack as stack:
+        fleet.start(2)
+        url = stack.enter_context(front(tmp_path, fleet.servers))
+        readers = [Reader(url) for _ in range(READERS)]
+        for reader in readers:
+            reader.start()
+        try:
+            fleet.deploy(lambda: until(lambda: all(reader.reading or reader.errors for reader in readers), "answers"))
+        finally:
+            for reader in readers:
+                reader.finish()
+        assert [reader.errors for reader in readers] == [[]] * READERS
+        assert sum(reader.cuts for reader in readers) > 0, "no answer was under way when a server ended"
+        for got in (got for reader in readers for got in reader.answers):
+            ids = [event.id for event in got if event.id is not None]
+            assert ids == sorted(set(ids))
+            assert got[-1].name == "verdict"
+            assert text_of(got) == WORDS
+
+
+@requires_nginx
+def test_nginx_passes_events_on_as_they_come_and_says_who_asked(
+    redis: RedisProcess, upstream: Recorder, tmp_path: Path
+) -> None:
+    upstream.default = slowly
+    with ExitStack() as stack:
+        parts = urlsplit(stack.enter_context(serving(redis.url, upstream.url)))
+        url = stack.enter_context(nginx(tmp_path, [(parts.hostname or "", parts.port or 0)]))
+        http = stack.enter_context(httpx2.Client(base_url=url, timeout=30))
+        client = Client(http)
+        client.add_context()
+        client.add_context("large", documents=[{"title": "large.txt", "text": "Alpha. " * 200_000}])
+        with client.asking(client.start()["session"], "Now?") as stream:
+            came = [time.monotonic() for event in stream if event.name == "content_block_delta"]
+        assert came[-1] - came[0] > EVERY_S * len(came) / 4
+        # What a proxy for TLS in front of nginx says counts, as far as the cookie's `Secure`.
+        over_tls = httpx2.post(f"{url}/api/sessions", json={"context": "docs"}, headers={"X-Forwarded-Proto": "https"})
+        assert "Secure" in over_tls.headers["set-cookie"]
+        assert http.get("/api/stats").status_code in (401, 403), "it was asked by way of a proxy"
