@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -71,6 +71,17 @@ def _counted(counts: Counter[str]) -> str:
     return ", ".join(f"{count} × {name}" for name, count in sorted(counts.items())) or "nothing"
 
 
+def _crashes(folder: Path) -> Iterator[str]:
+    """What the servers' logs have tracebacks of: where, and the exception."""
+    for log in folder.glob("replica-*.log"):
+        _, *traces = log.read_text().split("Traceback (most recent call last):\n")
+        for trace in traces:
+            lines = trace.splitlines()
+            end = next((index for index, line in enumerate(lines) if not line.startswith(" ")), len(lines) - 1)
+            places = [line.strip() for line in lines[:end] if "/app/" in line]
+            yield f"{lines[end]} at {places[-1] if places else lines[max(0, end - 2)].strip()}"
+
+
 def run(kind: str, turns: int, seed: int, *, outage: bool) -> bool:
     """One run over a `kind` of storage; whether every promise was kept."""
     with tempfile.TemporaryDirectory(prefix="headstart-chaos-") as name:
@@ -78,8 +89,8 @@ def run(kind: str, turns: int, seed: int, *, outage: bool) -> bool:
         storage = cluster(folder) if kind == "cluster" else single(folder)
         with Deployment(folder, storage, replicas=REPLICAS, speed=SPEED) as deployment:
             wrong = asyncio.run(play(deployment, Random(seed), turns, outage=outage))
-            logs = [line for log in folder.glob("replica-*.log") for line in log.read_text().splitlines()]
-        wrong += [f"logged: {line}" for line in logs if "Traceback" in line][:3]
+            crashes = Counter(_crashes(folder))
+        wrong += [f"logged {count} times: {crash}" for crash, count in crashes.most_common(5)]
     for one in wrong[:20]:
         print(f"  {one}")
     print(f"{kind} Redis, seed {seed}: {'OVER' if wrong else 'PASS'}", flush=True)

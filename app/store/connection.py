@@ -308,11 +308,14 @@ def _is_passing(error: Exception) -> bool:
 
 async def persistently(step: Callable[[], Awaitable[T]]) -> T:
     """Take a step that must be taken, and take it again until Redis is there for it."""
+    said = False
     while True:
         try:
             return await step()
         except StoreUnavailable:
-            log.warning("Redis is away: trying again")
+            if not said:
+                log.warning("Redis is away: trying until it is back")
+            said = True
             await asyncio.sleep(RETRY_S)
 
 

@@ -20,7 +20,7 @@ from app.ledger.counters import Answered
 from app.ledger.verdict import Timing, judge
 from app.prompt.prefix import Transcript
 from app.prompt.render import ask_tail
-from app.store.connection import StoreUnavailable, persistently
+from app.store.connection import persistently
 from app.store.sessions import SessionRecord
 from app.store.turns import Entry, EventId, TurnState
 from app.turns.answer import Answer
@@ -119,7 +119,7 @@ class Producer:
                 await self._leave()
         except Superseded:
             await self._leave()
-        except (UpstreamError, ContextGone, StoreUnavailable) as error:
+        except (UpstreamError, ContextGone) as error:
             await self._end(TurnState.FAILED, problem_of(error))
         except Exception:
             log.exception("turn %s failed", self.turn)
@@ -127,7 +127,7 @@ class Producer:
 
     async def _answer_it(self) -> None:
         """Attempt until the answer is whole. Raises what the last attempt failed with."""
-        self._transcript = await self._services.prefixes.of(self.session)
+        self._transcript = await persistently(lambda: self._services.prefixes.of(self.session))
         if self.told is not None:
             raise asyncio.CancelledError
         while not self._answer.whole:
@@ -155,13 +155,17 @@ class Producer:
     async def _ask(self) -> None:
         services, attempt, transcript = self._services, self._attempt, self._transcript
         assert transcript is not None
-        plan = attempt.plan or await services.coordinator.plan(self.session, again=True)
-        attempt.plan = plan
-        if plan.kind == "join":
+        coordinator = services.coordinator
+        planned = attempt.plan
+        if planned is None:
+            planned = await persistently(lambda: coordinator.plan(self.session, again=True))
+        plan = planned
+        if planned.kind == "join":
             began = time.monotonic()
-            plan = attempt.plan = await services.coordinator.join(self.session, plan)
+            plan = await persistently(lambda: coordinator.join(self.session, planned))
             self._waited_s += time.monotonic() - began
-        attempt.expected = await services.coordinator.expectation(self.session, plan)
+        attempt.plan = plan
+        attempt.expected = await persistently(lambda: coordinator.expectation(self.session, plan))
         prefix = transcript.prefix()
         tail = ask_tail(
             self._question,
@@ -169,7 +173,7 @@ class Producer:
             max_tokens=self.session.parameters["max_tokens"],
             diagnostics={"previous_message_id": self.session.last_message} if services.diagnose else None,
         )
-        async with services.coordinator.holding(plan.digest, plan.fence):
+        async with coordinator.holding(plan.digest, plan.fence):
             await self._stream(prefix.body(tail))
 
     async def _stream(self, body: bytes) -> None:

@@ -164,7 +164,7 @@ class Coordinator:
             if ended.state is WarmState.WARMING:
                 return replace(plan, kind="cold", record=replace(COLD, reason=Reason.JOIN_GAVE_UP))
             # If it failed, the first of those who waited goes cold, and the others join that.
-            plan = await self.plan(session)
+            plan = await self.plan(session, again=True)
         return plan
 
     async def expectation(self, session: SessionRecord, plan: Plan) -> Expectation:
