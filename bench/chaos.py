@@ -28,6 +28,8 @@ from tests.running import _until as until
 
 OWNERS = 12
 REPLICAS = 3
+# Errors that no failing upstream explains.
+OURS = ("store_unavailable", "internal_error", "turn_abandoned")
 SPEED = 8.0
 
 
@@ -53,6 +55,7 @@ async def play(deployment: Deployment, random: Random, turns: int, *, outage: bo
     print(f"{turns} turns and {len(heard)} readers in {time.monotonic() - began:.0f} s; {_counted(troubles.made)}")
     print(f"readers were cut off {cuts} times, and turned away {refused} times until another server took them")
     print(f"ended with: {_counted(ends)}")
+    wrong += [f"{count} turns ended with {code}" for code, count in ends.items() if code in OURS]
     wrong += await _gather([check_owner(owner) for owner in owners])
     wrong += await _gather([check_books(deployment)])
     wrong += await _gather([owner.call("DELETE", f"/api/sessions/{owner.session}") for owner in owners])
