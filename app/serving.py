@@ -4,7 +4,7 @@ import logging
 import socket
 from contextlib import ExitStack
 
-from app import logs
+from app import logs, tracing
 from app.processes import CannotStart, Companion, EmbeddedRedis, SandboxProcess
 from app.settings import Settings
 from app.store.address import parse_address
@@ -19,8 +19,10 @@ SANDBOX_KEY = "sandbox"
 def serve(settings: Settings) -> None:
     """Serve until told to stop. Raises `CannotStart` with a sentence that says what to do."""
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
+    flush = tracing.configure()
     listening = _listen(settings.host, settings.port)
     with ExitStack() as stack:
+        stack.callback(flush)
         companions: list[Companion] = []
         base_url, api_key = settings.anthropic_base_url, _key(settings)
         if settings.uses_sandbox:

@@ -6,7 +6,7 @@ import sys
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -225,8 +225,9 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """What must never be read anywhere."""
         keys = (self.anthropic_api_key, self.admin_key)
-        password = urlsplit(self.redis_url or "").password
-        return tuple(key.get_secret_value() for key in keys if key is not None) + ((password,) if password else ())
+        password = urlsplit(self.redis_url or "").password or ""
+        given = [key.get_secret_value() for key in keys if key is not None]
+        return tuple(secret for secret in (*given, password, unquote(password)) if secret)
 
     @property
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -271,7 +272,7 @@ def settings_table() -> str:
     """The README's table of settings, as Markdown."""
     rows = ["| setting | default | what it does |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default_factory or field.default is None else f"`{field.default}`"
+        default = "" if field.default_factory or field.default in (None, "") else f"`{field.default}`"
         rows.append(f"| `{variable(name)}` | {default} | {field.description} |")
     return "\n".join(rows)
 

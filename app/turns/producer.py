@@ -15,6 +15,7 @@ from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
+from app import tracing
 from app.ledger.book import Call
 from app.ledger.counters import Answered
 from app.ledger.verdict import Timing, judge
@@ -99,7 +100,8 @@ class Producer:
     async def run(self) -> None:
         """Produce until the turn has ended, or is another's."""
         try:
-            await self._produce()
+            with tracing.span("turn", self.session.id, self.session.digests[-1], turn=self.turn):
+                await self._produce()
         except Exception:
             # A bug while ending it: the least that is owed is an end.
             log.exception("turn %s could not be ended well", self.turn)
@@ -269,6 +271,7 @@ class Producer:
         verdict = await persistently(lambda: self._judge(count=state is TurnState.DONE)) if answered else None
         await self._services.journal.flush()
         await persistently(lambda: self._finish(state, blocks, verdict, problem))
+        tracing.note(state=problem["code"] if problem else state, cache=verdict["cache"] if verdict else None)
         log.info("turn %s of session %s: %s", self.turn, self.session.id, problem["code"] if problem else state)
 
     async def _leave(self) -> None:

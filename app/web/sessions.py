@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from app import tracing
 from app.turns.conversations import Session
 from app.warm.state import warm_json
 from app.web import answers
@@ -93,13 +94,15 @@ async def warm_session(
     found = await rooms.conversations.get(session, visitor.owner)
     wanted = body or WarmBody()
     address = request.client.host if request.client else ""
-    record = await rooms.coordinator.warm(
-        found,
-        trigger=wanted.trigger,
-        address=address,
-        wait=wanted.wait,
-        may_spend=lambda: rooms.limits.has_money(visitor),
-    )
+    with tracing.span("warm", found.id, found.digests[-1], trigger=wanted.trigger):
+        record = await rooms.coordinator.warm(
+            found,
+            trigger=wanted.trigger,
+            address=address,
+            wait=wanted.wait,
+            may_spend=lambda: rooms.limits.has_money(visitor),
+        )
+        tracing.note(state=record.state.value, reason=record.reason)
     return {"warm": warm_json(record, found.id)}
 
 
@@ -123,7 +126,9 @@ async def ask_session(session: str, body: AskBody, rooms: InRooms, visitor: Visi
     question = _checked(body.question, rooms.max_question_chars)
     found = await rooms.conversations.get(session, visitor.owner)
     await rooms.limits.ask(visitor)
-    turn = await rooms.asking.ask(found, question)
+    with tracing.span("ask", found.id, found.digests[-1]):
+        turn = await rooms.asking.ask(found, question)
+        tracing.note(turn=turn)
     frames = await rooms.asking.follow(found, turn)
     return event_stream(with_html(frames) if render == "html" else frames, turn)
 
