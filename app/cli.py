@@ -127,6 +127,9 @@ def _add_contexts(commands: "Commands[argparse.ArgumentParser]") -> None:
     add.add_argument(
         "--ttl", choices=("5m", "1h", "auto"), default="auto", help="how long the cache is kept; auto chooses by use"
     )
+    add.add_argument(
+        "--citations", action="store_true", help="have answers say where in the documents they have it from"
+    )
     add.set_defaults(run=lambda parsed: _with_library(lambda library: shelf.add(library, parsed, _settings().model)))
     listing = actions.add_parser("list", help="list the contexts", description="List the contexts.")
     listing.set_defaults(run=lambda _: _with_library(shelf.list_all))

@@ -133,7 +133,7 @@ def create_app(
         asking=asking,
         coordinator=coordinator,
         ledger=ledger,
-        rendered=Rendered(),
+        rendered=Rendered(stored_turns.of_session),
         notice=settings.notice,
         default_model=settings.model,
         max_question_chars=settings.max_question_chars,

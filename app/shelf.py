@@ -31,6 +31,7 @@ async def add(library: Library, parsed: argparse.Namespace, default_model: str) 
         thinking=parsed.thinking,
         effort=parsed.effort,
         ttl=parsed.ttl,
+        citations=parsed.citations,
     )
     context = draft.context()
     replaced = parsed.name in [view.name for view in await library.all(PUBLIC)]
@@ -52,7 +53,9 @@ async def show(library: Library, name: str) -> None:
     print(_line(view))
     parameters = view.parameters
     print(f"max_tokens {parameters.max_tokens}, thinking {parameters.thinking or 'default'}, ", end="")
-    print(f"effort {parameters.effort or 'default'}, ttl {parameters.ttl}")
+    print(
+        f"effort {parameters.effort or 'default'}, ttl {parameters.ttl}, citations {'on' if parameters.citations else 'off'}"
+    )
     print(f"instructions: {view.instructions or 'none'}")
     for warning in view.warnings:
         print(f"warning: {warning['place']} {warning['what']}")

@@ -44,6 +44,7 @@ class Draft:
     thinking: Thinking | None = None
     effort: Effort | None = None
     ttl: ContextTtl = "auto"
+    citations: bool = False
 
     def context(self) -> Context:
         """The context it makes. Raises `InvalidDraft` with the field and, for a text, the position."""
@@ -54,6 +55,7 @@ class Draft:
                 self.thinking,
                 self.effort,
                 self.ttl,
+                self.citations,
             )
             check_parameters(parameters, find_model(self.model))
             check_pages(pages(self.documents), find_model(self.model))

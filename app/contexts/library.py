@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from app.contexts.passages import Passage, passage
 from app.contexts.sample import SAMPLE_NAME, sample_context
 from app.models import Model, find_model
 from app.prompt.context import Context, Parameters, Pdf, pages
 from app.prompt.lint import lint_context
 from app.prompt.parameters import check_pages, check_parameters
-from app.prompt.render import render_fragments
+from app.prompt.render import read_document, render_fragments
 from app.store.contexts import PUBLIC, Contexts, Full, StoredFragments
 
 MAX_REQUEST_BYTES = 32_000_000
@@ -22,6 +23,10 @@ KEEP_REPLACED_S = 24 * 60 * 60
 
 class UnknownContext(LookupError):
     """There is no such context, or it is not the asker's: to them, it does not exist."""
+
+
+class UnknownDocument(LookupError):
+    """The context has no text of that number: it has fewer documents, or that one is a PDF."""
 
 
 class ContextTooLarge(ValueError):
@@ -120,6 +125,19 @@ class Library:
                 if view is not None:
                     return view
         raise UnknownContext(reference)
+
+    async def passage(self, context: str, number: int, start: int, end: int) -> Passage:
+        """Characters `start` to `end` of the document of that `number`, from 0, and what is around them.
+
+        Whoever may ask `context` may see this; that is the caller's to know. Raises `UnknownDocument`.
+        """
+        stored = await self._contexts.fragments(context)
+        if stored is None:
+            raise UnknownDocument(number)
+        document = await asyncio.to_thread(read_document, stored.documents, number)
+        if document is None:
+            raise UnknownDocument(number)
+        return passage(document, start, end)
 
     async def remove(self, reference: str, owner: str) -> None:
         """Take a context from `owner`: one name of it, or, by its id, the context under all its names.

@@ -61,13 +61,15 @@ AnyDocument = Document | Pdf
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """How the model is asked. `thinking=None` and `effort=None` leave the model's own default, and send nothing."""
+    """How the model is asked. `thinking=None` and `effort=None` leave the model's own default, and send nothing; with
+    `citations` it says where in the documents it has what it says from."""
 
     model: str
     max_tokens: int = DEFAULT_MAX_TOKENS
     thinking: Thinking | None = None
     effort: Effort | None = None
     ttl: ContextTtl = "5m"
+    citations: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ class Context:
         parameters = self.parameters
         said = (parameters.model, str(parameters.max_tokens), parameters.thinking or "", parameters.effort or "")
         instructions = "" if self.instructions is None else f"i{self.instructions}"
-        yield from (part.encode() for part in (*said, parameters.ttl, instructions))
+        kept = f"{parameters.ttl} cited" if parameters.citations else parameters.ttl
+        yield from (part.encode() for part in (*said, kept, instructions))
         for document in self.documents:
             yield document.title.encode()
             # No text has a NUL, so a file can never be taken for the text of the same bytes.

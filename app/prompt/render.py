@@ -41,7 +41,8 @@ def dump(value: Any) -> bytes:
 def render_fragments(context: Context) -> Fragments:
     """Render what every session over `context` shares."""
     system = b"" if context.instructions is None else text_block(context.instructions)
-    documents = b",".join(document_block(document) for document in context.documents)
+    cited = context.parameters.citations
+    documents = b",".join(document_block(document, cited=cited) for document in context.documents)
     blocks = len(context.documents) + (1 if system else 0)
     pdf_bytes = sum(-(-document.size // 3) * 4 for document in context.documents if isinstance(document, Pdf))
     return Fragments(system, documents[:-1], blocks, pdf_bytes, pages(context.documents))
@@ -74,13 +75,21 @@ def text_block(text: str) -> bytes:
     return dump({"type": "text", "text": text})
 
 
-def document_block(document: AnyDocument) -> bytes:
+def document_block(document: AnyDocument, *, cited: bool) -> bytes:
     if isinstance(document, Document):
         source = {"type": "text", "media_type": "text/plain", "data": document.text}
     else:
         data = base64.b64encode(document.content).decode()
         source = {"type": "base64", "media_type": "application/pdf", "data": data}
-    return dump({"type": "document", "source": source, "title": document.title})
+    citations = {"citations": {"enabled": True}} if cited else {}
+    return dump({"type": "document", "source": source, "title": document.title, **citations})
+
+
+def read_document(documents: bytes, number: int) -> Document | None:
+    """The text of that `number`, from 0, in a context's rendered `documents`; None when there is none, or it is a PDF."""
+    blocks: list[dict[str, Any]] = json.loads(b"[" + documents + b"}]")
+    source = blocks[number]["source"] if number < len(blocks) else {}
+    return Document(blocks[number]["title"], source["data"]) if source.get("type") == "text" else None
 
 
 def question_bytes(question: str, *, first: bool) -> bytes:
@@ -104,14 +113,15 @@ def answer_blocks(blocks: Iterable[dict[str, Any]]) -> list[bytes]:
     """An answer's content blocks as they go back to the API: verbatim, thinking with its signature.
 
     Left out is what the API sends but refuses to take back: text blocks that stayed empty or blank, `citations` that is
-    null, and thinking after the last other block, as when an answer was cut off while the model thought again.
+    null, the `file_id` of a citation, and thinking after the last other block, as when an answer was cut off while the
+    model thought again.
     """
     kept: list[dict[str, Any]] = []
     for block in blocks:
         if block.get("type") != "text":
             kept.append(block)
         elif block.get("text", "").strip():
-            kept.append({key: value for key, value in block.items() if key != "citations" or value is not None})
+            kept.append({key: value for key, value in block.items() if key != "citations"} | _citations(block))
     while kept and kept[-1].get("type") in _UNSEEN:
         kept.pop()
     if all(
@@ -119,3 +129,14 @@ def answer_blocks(blocks: Iterable[dict[str, Any]]) -> list[bytes]:
     ):
         return []
     return [dump(block) for block in kept]
+
+
+def _citations(block: dict[str, Any]) -> dict[str, Any]:
+    """A text block's citations in the shape in which the API takes them, if it has any."""
+    if block.get("citations") is None:
+        return {}
+    cited = [
+        {key: value for key, value in citation.items() if key != "file_id"} if isinstance(citation, dict) else citation
+        for citation in block["citations"]
+    ]
+    return {"citations": cited}

@@ -30,11 +30,10 @@ def _mark(number: int, citation: dict[str, Any]) -> str:
     title = _text(citation.get("document_title") or citation.get("title") or citation.get("source"), MAX_TITLE_CHARS)
     place = _place(citation)
     cited = _text(citation.get("cited_text"), MAX_CITED_CHARS)
-    named = title or "a document"
+    named = ", ".join(part for part in (title or "a document", _pages(citation)) if part)
     attributes = {
         "title": named,
         "aria-label": f"Source {number}: {named}",
-        "data-title": title,
         **({f"data-{name}": str(value) for name, value in place.items()} or {"data-text": cited}),
     }
     written = " ".join(f'{name}="{escape(value)}"' for name, value in attributes.items())
@@ -49,6 +48,14 @@ def _place(citation: dict[str, Any]) -> dict[str, int]:
     place = {name: citation.get(said) for name, said in names.items()}
     numbers = {name: value for name, value in place.items() if type(value) is int and value >= 0}
     return numbers if len(numbers) == len(place) else {}
+
+
+def _pages(citation: dict[str, Any]) -> str:
+    """Which pages of a PDF, when that is what it says."""
+    first, after = citation.get("start_page_number"), citation.get("end_page_number")
+    if type(first) is not int or type(after) is not int:
+        return ""
+    return f"page {first}" if after <= first + 1 else f"pages {first}–{after - 1}"
 
 
 def _text(value: Any, most: int) -> str:

@@ -87,7 +87,7 @@ class Changes:
 
     async def _change(self, context: str, mine: Parameters, before: str, other: Parameters) -> Change | None:
         """What sets `context` with the parameters `mine` apart from the version `before` with those of `other`."""
-        if (mine.model, mine.thinking, mine.effort) == (other.model, other.thinking, other.effort):
+        if _rendering(mine) == _rendering(other):
             try:
                 old, new = [await self._prefixes.opening(version, mine, None) for version in (before, context)]
             except ContextGone:
@@ -160,9 +160,16 @@ def _shown(text: str, place: int) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown)
 
 
+def _rendering(parameters: Parameters) -> tuple[object, ...]:
+    """The parameters that the opening's bytes show."""
+    return parameters.model, parameters.thinking, parameters.effort, parameters.citations
+
+
 def _parameters_change(mine: Parameters, other: Parameters) -> Change:
     if mine.model != other.model:
         return Change(Reason.MODEL_CHANGED, f"it is warm for {other.model}, and was asked of {mine.model}")
-    differing = [name for name in ("thinking", "effort", "ttl") if getattr(mine, name) != getattr(other, name)]
+    differing = [
+        name for name in ("thinking", "effort", "ttl", "citations") if getattr(mine, name) != getattr(other, name)
+    ]
     said = ", ".join(f"{name} {getattr(other, name)} became {getattr(mine, name)}" for name in differing)
     return Change(Reason.PARAMETERS_CHANGED, f"it is warm for other parameters: {said}")

@@ -91,6 +91,7 @@ _HELD = {
         "thinking": None,
         "effort": None,
         "ttl": "auto",
+        "citations": False,
     },
     "warnings": [],
 }
@@ -263,6 +264,35 @@ class Block(BaseModel):
     """It still grows, and is all that follows the blocks before it. Otherwise it is one element, and never changes again."""
 
 
+class Passage(BaseModel):
+    """Part of a document: what a citation points to, and what is around it. Long texts are cut on both sides."""
+
+    model_config = _like(
+        {
+            "title": "asyncio/taskgroups.py",
+            "before": "class TaskGroup:\n",
+            "passage": "    def _abort(self):\n",
+            "after": "        self._aborting = True\n",
+            "first_line": 2,
+            "last_line": 2,
+            "from_char": 0,
+            "chars": 66,
+        }
+    )
+
+    title: str
+    before: str
+    passage: str
+    after: str
+    first_line: int
+    """The passage's, from 1."""
+    last_line: int
+    from_char: int
+    """Where in the document `before` begins."""
+    chars: int
+    """How long the document is."""
+
+
 class Stopping(BaseModel):
     """The turn's state as it stood: one that was `running` ends in a moment."""
 
@@ -280,6 +310,7 @@ class Parameters(BaseModel):
     thinking: str | None
     effort: str | None
     ttl: str
+    citations: bool
 
 
 class Suspicion(BaseModel):

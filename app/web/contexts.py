@@ -91,6 +91,7 @@ async def add_context(request: Request, rooms: InRooms, asker: Asker, response: 
         thinking=parameters.thinking,
         effort=parameters.effort,
         ttl=parameters.ttl,
+        citations=parameters.citations,
     )
     context = await asyncio.to_thread(draft.context)
     added = context_json(await rooms.library.add(asker, parameters.name, context), whole=True)
@@ -154,6 +155,8 @@ async def _from_form(request: Request) -> tuple[ContextParameters, Collected, li
         check_texts(fields)
         if "max_tokens" in fields and fields["max_tokens"].isdigit():
             fields["max_tokens"] = int(fields["max_tokens"])
+        if fields.get("citations") in ("true", "false"):
+            fields["citations"] = fields["citations"] == "true"
         if not files and not urls:
             raise invalid("files", "at least one file or URL is needed")
         parameters = _validated(ContextParameters, fields)

@@ -53,6 +53,9 @@ async def with_html(frames: AsyncIterator[bytes], after: int = 0) -> AsyncIterat
         coming.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await coming
+        # Whoever counts the turn's readers is to know at once.
+        inner: Any = frames
+        await inner.aclose()
 
 
 async def _next(frames: AsyncIterator[bytes]) -> bytes | None:

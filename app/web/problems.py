@@ -14,7 +14,7 @@ from starlette.routing import Match
 from app.access.apikeys import UnknownKey
 from app.access.limits import LimitReached
 from app.contexts.drafts import InvalidDraft
-from app.contexts.library import ContextTooLarge, TooManyBytes, TooManyContexts, UnknownContext
+from app.contexts.library import ContextTooLarge, TooManyBytes, TooManyContexts, UnknownContext, UnknownDocument
 from app.contexts.sift import TooManyRules
 from app.logs import request_id
 from app.turns.asking import Draining, RequestTooLarge, TurnRunning, UnknownTurn
@@ -97,6 +97,9 @@ PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
         headers={"www-authenticate": "Bearer"},
     ),
     UnknownContext: _missing("context"),
+    UnknownDocument: lambda _: Problem(
+        404, "document_not_found", "No such document", "The session's context has no text of that number."
+    ),
     UnknownSession: _missing("session"),
     UnknownTurn: _missing("turn"),
     NoSuchTurn: lambda _: invalid("after_turn", "the session has no ended turn of that number"),

@@ -4,40 +4,44 @@ import asyncio
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
-from typing import Any
 
 from app.rendering.answer import blocks_of
 
 KEEP_CHARS = 32_000_000
 
-Content = Sequence[Mapping[str, Any]]
+Read = Callable[[str], Awaitable[list[dict[str, str]]]]
 
 
 class Rendered:
-    """The HTML of answers by what they say; the longest unused goes first when `keep` characters are passed."""
+    """The HTML of answers by what they say; the longest unused goes first when `keep` characters are passed.
 
-    def __init__(self, keep: int = KEEP_CHARS) -> None:
+    `read` gives a session's turns as they are stored, with the content blocks of each `answer` and their citations.
+    """
+
+    def __init__(self, read: Read, keep: int = KEEP_CHARS) -> None:
+        self._read = read
         self._keep = keep
         self._kept: OrderedDict[bytes, list[str]] = OrderedDict()
         self._chars = 0
         self._lock = threading.Lock()
 
-    async def all(self, answers: Sequence[Content]) -> list[list[str]]:
-        """The blocks of each of `answers`, which are given as the content blocks of the Messages API."""
+    async def of_session(self, session: str) -> dict[str, list[str]]:
+        """The blocks of every answer of `session`, by turn."""
+        turns = await self._read(session)
 
-        def render() -> list[list[str]]:
+        def render() -> dict[str, list[str]]:
             with self._lock:
-                return [self._one(answer) for answer in answers]
+                return {fields["turn"]: self._one(fields.get("answer", "[]")) for fields in turns}
 
         return await asyncio.to_thread(render)
 
-    def _one(self, answer: Content) -> list[str]:
-        key = sha256(json.dumps(answer).encode()).digest()
+    def _one(self, answer: str) -> list[str]:
+        key = sha256(answer.encode()).digest()
         blocks = self._kept.pop(key, None)
         if blocks is None:
-            blocks = blocks_of(answer)
+            blocks = blocks_of(json.loads(answer))
             self._chars += sum(map(len, blocks))
         self._kept[key] = blocks
         while self._chars > self._keep and len(self._kept) > 1:

@@ -17,6 +17,7 @@ MAX_PATHS = 200_000
 MAX_URLS = 20
 MAX_URL_CHARS = 2_000
 
+Index = Annotated[int, Field(ge=0, lt=1 << 31)]
 Render = Annotated[Literal["", "html"], Query(description="`html`: with the answer as sanitized HTML, in blocks.")]
 
 
@@ -69,6 +70,8 @@ class ContextParameters(Taken):
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     ttl: Literal["5m", "1h", "auto"] = "auto"
     """How long cache entries live; `auto` chooses when a session begins, by how often the context is used."""
+    citations: bool = False
+    """Whether answers say where in the documents they have it from."""
 
 
 def _kind(value: Any) -> str:
@@ -150,7 +153,8 @@ def context_json(view: ContextView, *, whole: bool = False) -> dict[str, Any]:
         "pages": view.pages,
         "created_at": rfc3339(view.created_ms),
         "parameters": {
-            name: getattr(view.parameters, name) for name in ("model", "max_tokens", "thinking", "effort", "ttl")
+            name: getattr(view.parameters, name)
+            for name in ("model", "max_tokens", "thinking", "effort", "ttl", "citations")
         },
         "warnings": list(view.warnings),
     }

@@ -1,5 +1,6 @@
 """/api/sessions: conversations, warming them, asking them."""
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -12,7 +13,7 @@ from app.web.description import gives, problems, streams
 from app.web.live import with_html
 from app.web.problems import invalid
 from app.web.rooms import Asker, InRooms, Rooms, Visiting
-from app.web.schemas import AskBody, ForkBody, Render, SessionBody, WarmBody, session_json, turn_json
+from app.web.schemas import AskBody, ForkBody, Index, Render, SessionBody, WarmBody, session_json, turn_json
 from app.web.streams import EventStream, event_stream
 
 router = APIRouter(prefix="/api/sessions", tags=["sessions"])
@@ -65,9 +66,23 @@ async def show_session(session: str, rooms: InRooms, asker: Asker, render: Rende
     turns = await rooms.conversations.turns_of(found)
     told = [turn_json(turn) for turn in turns]
     if render == "html":
-        rendered = await rooms.rendered.all([[{"type": "text", "text": turn.answer}] for turn in turns])
-        told = [turn | {"html": blocks} for turn, blocks in zip(told, rendered, strict=True)]
+        rendered = await rooms.rendered.of_session(found.id)
+        told = [turn | {"html": rendered.get(turn["turn"], [])} for turn in told]
     return await _shown(rooms, found) | {"turns": told}
+
+
+@router.get(
+    "/{session}/documents/{number}",
+    response_model=None,
+    responses=gives(200, answers.Passage, "The passage.")
+    | problems(*_MISSING, "document_not_found", "invalid_request"),
+)
+async def show_passage(
+    session: str, number: Index, rooms: InRooms, asker: Asker, start: Index = 0, end: Index = 0
+) -> dict[str, Any]:
+    """What a citation points to: characters of a document of the session's context, with the text around them."""
+    found = await rooms.conversations.get(session, asker)
+    return asdict(await rooms.library.passage(found.context, number, start, end))
 
 
 @router.delete("/{session}", status_code=204, response_description="Erased.", responses=problems(*_MISSING))

@@ -7,6 +7,7 @@ import { call, Problem, send, serverNow } from './api.js';
 import { Composer } from './composer.js';
 import { Contexts } from './contexts.js';
 import { Conversation } from './conversation.js';
+import { Source } from './source.js';
 import { follow, thoughtFor, turnOf } from './turn.js';
 import { Warmth } from './warm.js';
 
@@ -72,6 +73,7 @@ class Chat {
     this.notice = new Notice(element('notice'));
     this.contexts = new Contexts(/** @type {HTMLSelectElement} */ (element('context')), () => this.fresh());
     this.conversation = new Conversation({ log: element('log'), hello: element('hello'), spoken }, (turn) => this.ask(turn.question));
+    this.source = new Source(element('source'), element('log'), () => this.#session);
     this.warmth = new Warmth({ chip: element('chip'), spoken }, () => this.#open(), (problem) => this.#missed(problem));
     this.composer = new Composer(/** @type {HTMLFormElement} */ (element('composer')), {
       about: (trigger) => this.#running || this.warmth.trigger(trigger),
@@ -95,7 +97,7 @@ class Chat {
       });
     }
     addEventListener('keydown', (event) => {
-      if (event.key === 'Escape' && !event.isComposing && !this.contexts.close()) this.stop();
+      if (event.key === 'Escape' && !event.isComposing && !this.contexts.close() && !this.source.close()) this.stop();
     });
     addEventListener('popstate', () => location.hash || this.load());
     document.addEventListener('visibilitychange', () => {
@@ -106,6 +108,7 @@ class Chat {
   /** Leaves the conversation on the page; a turn that runs goes on without us. */
   #leave() {
     this.#stay.abort();
+    this.source.close();
     this.#stay = new AbortController();
     this.#session = this.#opening = this.#running = null;
     this.composer.running(false);

@@ -136,7 +136,8 @@ def test_no_payload_does_anything_wherever_it_comes_from(written: Chat, writer: 
     writer.think("\n".join(PAYLOADS))
     writer.finish()
     for payload in PAYLOADS:
-        writer.say(f"{payload}\n\n")
+        cited = {"type": "page_location", "cited_text": payload, "document_index": 0, "document_title": payload}
+        writer.say(f"{payload}\n\n", ({**cited, "start_page_number": 1, "end_page_number": payload},))
     writer.end()
     written.expect_state(turn, "done")
     expect(turn.locator(".question")).to_contain_text(PAYLOADS[0])
@@ -148,6 +149,10 @@ def test_no_payload_does_anything_wherever_it_comes_from(written: Chat, writer: 
     expect(turn.locator(".prose")).to_contain_text(PAYLOADS[0])
     for element in page.locator("#log .prose :is(a, button)").all():
         element.dispatch_event("mouseover")
+    for mark in page.locator("#log .cite").all():
+        mark.dispatch_event("click")
+        expect(page.locator("#source h2")).to_have_text(str(mark.get_attribute("title")))
+    assert page.locator("#source").evaluate("node => node.querySelectorAll('*').length") == 6
     assert page.locator("#log :is(script, img, svg, iframe, object, style, form, input, link, base, meta)").count() == 0
     assert page.locator("#log :is([style], [onclick], [onerror], [onmouseover])").count() == 0
     links = page.locator("#log a").evaluate_all("all => all.map(a => [a.protocol, a.rel, a.target])")

@@ -31,6 +31,7 @@ parameters = st.builds(
     st.sampled_from([None, *get_args(Thinking)]),
     st.sampled_from([None, *get_args(Effort)]),
     st.sampled_from(["5m", "1h", "auto"]),
+    st.booleans(),
 )
 pdfs = st.builds(Pdf, visible, st.binary(max_size=100), st.integers(1, 600))
 _document = st.builds(Document, visible, _sized)
@@ -46,7 +47,8 @@ _citations = st.fixed_dictionaries(
         "document_title": st.none() | texts,
         "start_char_index": st.integers(0, 999),
         "end_char_index": st.integers(0, 999),
-    }
+    },
+    optional={"file_id": st.none() | visible},
 )
 _text_blocks = st.fixed_dictionaries(
     {"type": st.just("text"), "text": texts},

@@ -24,11 +24,17 @@ thorough = settings(max_examples=40, deadline=None)
 
 
 def taken_back(answer: Answer) -> Answer:
-    """What of an answer the API takes back: no blank text, no null citations, no thinking at the end."""
+    """What of an answer the API takes back: no blank text, no null citations, no files' ids, no thinking at the end."""
     kept = [block for block in answer if block["type"] != "text" or block["text"].strip()]
     while kept and kept[-1]["type"] in THINKING:
         kept.pop()
-    return [{name: value for name, value in block.items() if (name, value) != ("citations", None)} for block in kept]
+    said = [{name: value for name, value in block.items() if (name, value) != ("citations", None)} for block in kept]
+    for block in said:
+        if "citations" in block:
+            block["citations"] = [
+                {name: each[name] for name in each if name != "file_id"} for each in block["citations"]
+            ]
+    return said
 
 
 def source_of(document: AnyDocument) -> dict[str, Any]:
@@ -39,12 +45,9 @@ def source_of(document: AnyDocument) -> dict[str, Any]:
 
 def messages_of(conversation: Conversation) -> list[dict[str, Any]]:
     """The messages that went in, as the API understands them."""
+    cited = {"citations": {"enabled": True}} if conversation.context.parameters.citations else {}
     first: list[dict[str, Any]] = [
-        {
-            "type": "document",
-            "source": source_of(document),
-            "title": document.title,
-        }
+        {"type": "document", "source": source_of(document), "title": document.title, **cited}
         for document in conversation.context.documents
     ]
     messages = [{"role": "user", "content": first}]

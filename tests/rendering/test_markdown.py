@@ -20,7 +20,7 @@ td
 """
 TAGS = set(KNOWN.split())
 ATTRIBUTES = {"class", "href", "rel", "target", "start", "type", "tabindex", "role", "aria-label", "title"}
-ATTRIBUTES |= {f"data-{name}" for name in ("document", "start", "end", "title", "text")}
+ATTRIBUTES |= {f"data-{name}" for name in ("document", "start", "end", "text")}
 VOID = {"br", "hr"}
 
 

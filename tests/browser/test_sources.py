@@ -1,0 +1,84 @@
+"""A claim shows its source: the mark after it opens the document, with the passage marked and in sight."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.chat import Chat
+
+RULES = "# Rules\n\n" + "".join(f"{n}. Rule {n} of the harbour is about ships.\n" for n in range(1, 400))
+SPECIAL = "Whoever keeps the lighthouse polishes the lens on Mondays."
+
+
+@pytest.fixture
+def cited(chat: Chat) -> Chat:
+    """The page over the sandbox, on a context whose answers cite."""
+    texts = {"rules.md": f"{RULES}{SPECIAL}\n{RULES}", "other/log.md": "Nothing of note today. " * 40}
+    context = chat.add_context("Harbour", texts, citations=True)
+    return chat.open(f"/?context={context}")
+
+
+def panel(page: Page) -> Locator:
+    return page.get_by_role("complementary", name="Source")
+
+
+def ask(chat: Chat) -> Locator:
+    turn = chat.ask("When is the lighthouse lens polished?")
+    chat.expect_state(turn, "done")
+    return turn.locator(".cite").first
+
+
+def test_a_mark_opens_its_passage_marked_and_in_sight(cited: Chat) -> None:
+    mark = ask(cited)
+    for _ in range(2):
+        expect(mark).to_have_attribute("title", "rules.md")
+        mark.click()
+        source = panel(cited.page)
+        expect(source.get_by_role("heading")).to_have_text("rules.md")
+        expect(source.locator("p")).to_have_text(re.compile(r"^lines 39\d–40\d$"))
+        expect(source.locator("mark")).to_contain_text(SPECIAL)
+        expect(source.locator("mark")).to_be_in_viewport()
+        quoted = cited.turns.first.locator("figure code").first.text_content()
+        assert source.locator("mark").text_content() == quoted
+        assert len(str(source.locator("pre").text_content())) < 13_000
+        source.get_by_role("button", name="Close").click()
+        expect(source).to_be_hidden()
+        cited.page.reload()
+
+
+def test_the_keyboard_opens_it_and_comes_back_to_where_it_was(cited: Chat) -> None:
+    mark, page = ask(cited), cited.page
+    mark.focus()
+    before = mark.evaluate("node => node.getBoundingClientRect().top")
+    page.keyboard.press("Enter")
+    expect(panel(page).locator("mark")).to_contain_text(SPECIAL)
+    expect(panel(page).locator("pre")).to_be_focused()
+    assert abs(mark.evaluate("node => node.getBoundingClientRect().top") - before) < 2
+    page.keyboard.press("Escape")
+    expect(panel(page)).to_be_hidden()
+    expect(mark).to_be_focused()
+
+
+def test_a_new_conversation_closes_it(cited: Chat) -> None:
+    ask(cited).click()
+    expect(panel(cited.page).locator("mark")).to_be_visible()
+    cited.page.get_by_role("button", name="New conversation").click()
+    expect(panel(cited.page)).to_be_hidden()
+
+
+def test_on_a_phone_it_fits(cited: Chat) -> None:
+    page = cited.page
+    mark = ask(cited)
+    page.set_viewport_size({"width": 375, "height": 667})
+    mark.click()
+    expect(panel(page).locator("mark")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    expect(panel(page).get_by_role("button", name="Close")).to_be_in_viewport()
+
+
+def test_a_passage_that_cannot_be_had_is_said(cited: Chat) -> None:
+    mark, page = ask(cited), cited.page
+    page.route("**/documents/*", lambda route: route.fulfill(status=200, body="no JSON", headers={}))
+    mark.click()
+    expect(panel(page).locator("pre")).to_have_text("The server cannot be reached.")

@@ -1,0 +1,43 @@
+"""The part of a document that a citation points to: exactly its characters, and as much around them as is bearable."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.contexts.passages import WINDOW_CHARS, passage
+from app.prompt.context import Context, Document, Parameters, Pdf
+from app.prompt.render import read_document, render_fragments
+
+TEXT = "".join(f"Line {n} says “{n}” 😀.\n" for n in range(1, 3000))
+texts = st.one_of(st.text(max_size=200), st.just(TEXT), st.just("x" * 40_000), st.text("a\n", max_size=300))
+
+
+@given(texts, st.integers(0, 80_000), st.integers(0, 80_000))
+def test_it_is_those_characters_within_their_document(text: str, start: int, end: int) -> None:
+    found = passage(Document("a", text), start, end)
+    whole = found.before + found.passage + found.after
+    assert text[found.from_char : found.from_char + len(whole)] == whole
+    begins = found.from_char + len(found.before)
+    assert begins == min(start, len(text))
+    assert found.passage == text[start : max(start, end)][:WINDOW_CHARS]
+    assert len(whole) <= WINDOW_CHARS
+    assert found.first_line == text[:begins].count("\n") + 1
+    assert found.last_line - found.first_line == found.passage.removesuffix("\n").count("\n")
+    assert found.chars == len(text)
+
+
+def test_what_is_around_it_is_whole_lines() -> None:
+    start = TEXT.index("Line 1500")
+    found = passage(Document("a", TEXT), start, start + 9)
+    assert found.passage == "Line 1500"
+    assert found.first_line == found.last_line == 1500
+    assert found.before.startswith("Line ")
+    assert found.after.endswith(".\n")
+    assert 10_000 < len(found.before) + len(found.after) <= WINDOW_CHARS
+
+
+def test_a_document_is_read_from_the_bytes_that_the_model_reads() -> None:
+    documents = (Document('a"b', "eins\n"), Pdf("c.pdf", b"%PDF-1.7", 1), Document("d", "zwei \\ 😀"))
+    for cited in (False, True):
+        stored = render_fragments(Context(documents, Parameters("m", citations=cited))).documents
+        read = [read_document(stored, number) for number in range(5)]
+        assert read == [documents[0], None, documents[2], None, None]
