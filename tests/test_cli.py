@@ -88,7 +88,7 @@ def test_contexts_are_added_listed_shown_replaced_and_removed(run: Callable[...,
     (docs / "logo.png").write_bytes(b"\x89PNG\0")
 
     assert run("contexts", "list").lines == []
-    options = ["--instructions", "Be brief.", "--ttl", "1h", "--effort", "low", "--max-tokens", "500"]
+    options = ["--instructions", "Be brief.", "--ttl", "1h", "--effort", "low", "--max-tokens", "500", "--citations"]
     added = run("contexts", "add", "handbook", str(docs), *options)
     assert added.code == 0
     skipped, warned, line = added.lines
@@ -101,7 +101,8 @@ def test_contexts_are_added_listed_shown_replaced_and_removed(run: Callable[...,
     identity = listed.split()[-1]
     for reference in ("handbook", identity):
         shown = run("contexts", "show", reference).lines
-        assert shown[:3] == [listed, "max_tokens 500, thinking default, effort low, ttl 1h", "instructions: Be brief."]
+        parameters = "max_tokens 500, thinking default, effort low, ttl 1h, citations on"
+        assert shown[:3] == [listed, parameters, "instructions: Be brief."]
         assert [row.split(maxsplit=1)[1] for row in shown[4:]] == ["docs/.gitignore", "docs/a.txt", "docs/sub/ü.md"]
 
     replaced = run("contexts", "add", "handbook", str(docs / "a.txt"), "--model", "claude-opus-5-5")
