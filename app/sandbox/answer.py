@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from app.sandbox import pdf
 from app.sandbox.request import Body
 from app.sandbox.settings import documents
 
@@ -144,7 +145,9 @@ def sources_of(body: Body) -> list[Source]:
         number = numbers[block["type"]]
         numbers[block["type"]] += 1
         title = block.get("title") or f"{block['type'].replace('_', ' ')} {number + 1}"
-        found += [Source(title, text, block, number, part) for part, text in _texts(block)]
+        for part, text in _texts(block):
+            place = f"{title}, page {part + 1}" if pdf.is_pdf(block) and part is not None else title
+            found.append(Source(place, text, block, number, part))
     return found or _other_text(body)
 
 
@@ -155,6 +158,8 @@ def _texts(block: dict[str, Any]) -> list[tuple[int | None, str]]:
         return [(i, part["text"]) for i, part in enumerate(block["content"])]
     if source["type"] == "text":
         return [(None, source["data"])]
+    if source["type"] == "base64":
+        return list(enumerate(pdf.read(source["data"]).texts))
     if source["type"] != "content":
         return []
     content = source["content"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Literal
 
-from app.sandbox import settings, signature, tokens
+from app.sandbox import pdf, settings, signature, tokens
 from app.sandbox.errors import invalid
 from app.sandbox.models import Model
 from app.sandbox.request import Body
@@ -147,8 +147,8 @@ def _material(kind: str, value: dict[str, Any], factor: float) -> tuple[bytes, i
 
 
 def _tokens_of(value: dict[str, Any], factor: float) -> int:
-    """An estimate by kind. Images and files count flat, inner blocks each as a block, a thought by what is sealed in its
-    signature; cited text does not count."""
+    """An estimate by kind. Images and files count flat, PDFs by the page, inner blocks each as a block, a thought by what is
+    sealed in its signature; cited text does not count."""
     inner = _inner(value)
     source = value.get("source")
     kind = value.get("type")
@@ -159,8 +159,10 @@ def _tokens_of(value: dict[str, Any], factor: float) -> int:
     elif kind == "thinking":
         size = len(signature.thought(value["signature"]).encode())
     elif isinstance(source, dict):
-        if source["type"] in ("base64", "url", "file"):
+        if source["type"] in ("url", "file"):
             return tokens.PDF_TOKENS
+        if source["type"] == "base64":
+            return pdf.read(source["data"]).pages * tokens.PAGE_TOKENS
         size = _weight(value) + (len(source["data"].encode()) if source["type"] == "text" else 0)
     elif inner:
         size = len(_json({**_unmarked(value), "content": None}))

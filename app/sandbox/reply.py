@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.sandbox import signature, tokens
+from app.sandbox import pdf, signature, tokens
 from app.sandbox.answer import LEAD, NOTHING, Passage
 from app.sandbox.blocks import Prompt
 from app.sandbox.models import Model
@@ -153,6 +153,10 @@ def _citation(passage: Passage, quote: str) -> dict[str, Any] | None:
         place = {"start_char_index": passage.start, "end_char_index": passage.start + len(quote)}
         named = {"document_index": source.number, "document_title": source.origin.get("title")}
         return {"type": "char_location", "cited_text": quote, **named, **place}
+    if pdf.is_pdf(source.origin):
+        pages = {"start_page_number": source.part + 1, "end_page_number": source.part + 2}
+        named = {"document_index": source.number, "document_title": source.origin.get("title")}
+        return {"type": "page_location", "cited_text": quote, **named, **pages}
     place = {"start_block_index": source.part, "end_block_index": source.part + 1}
     if source.origin["type"] == "document":
         named = {"document_index": source.number, "document_title": source.origin.get("title")}

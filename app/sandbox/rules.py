@@ -4,7 +4,7 @@ exclude each other, conversations out of order. Each check raises the API's own 
 from collections.abc import Iterator
 from typing import Any
 
-from app.sandbox import settings, signature
+from app.sandbox import pdf, settings, signature
 from app.sandbox.blocks import Prompt
 from app.sandbox.errors import ApiError, invalid
 from app.sandbox.models import MODELS, Model
@@ -32,6 +32,7 @@ def check_count(body: Body, model: Model) -> None:
     _check_effort(body, model)
     _check_tools(body, model)
     _check_citations(body)
+    _check_pdfs(body, model)
     _check_turns(body, model)
     _check_tool_results(body)
 
@@ -198,6 +199,21 @@ def _check_citations(body: Body) -> None:
         raise invalid("citations: must be enabled on all or none of the documents of a request")
     if True in enabled and body.get("output_config", {}).get("format"):
         raise invalid("output_config.format: structured outputs cannot be used together with citations")
+
+
+def _check_pdfs(body: Body, model: Model) -> None:
+    """As documented for PDF support: 600 pages in a request, 100 on models with a window of 200k tokens, no passwords."""
+    most = 100 if model.context <= 200_000 else 600
+    pages = 0
+    for i, message in enumerate(body["messages"]):
+        for j, block in enumerate(message["content"] if isinstance(message["content"], list) else ()):
+            if not pdf.is_pdf(block):
+                continue
+            reading = pdf.read(block["source"]["data"])
+            pages += reading.pages
+            refusal = reading.refusal or (pages > most and f"A maximum of {most} PDF pages may be provided.")
+            if refusal:
+                raise invalid(f"messages.{i}.content.{j}.pdf.source.base64.data: {refusal}")
 
 
 def _check_turns(body: Body, model: Model) -> None:

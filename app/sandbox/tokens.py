@@ -10,6 +10,7 @@ NEWER_FACTOR = 1.3
 BLOCK_OVERHEAD = 3
 IMAGE_TOKENS = 1_000
 PDF_TOKENS = 2_000
+PAGE_TOKENS = 2_333
 
 
 def of_bytes(size: int, factor: float) -> int:
