@@ -1,7 +1,7 @@
 """An answer as it is put together: the message that the SDK would build, and nothing that breaks later."""
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from app.prompt.prefix import Transcript, append_turn
 from app.prompt.render import render_fragments, render_opening
 from app.turns.answer import Answer, thinking_text, visible_text
 from app.upstream.errors import UpstreamCode, UpstreamError
-from app.upstream.events import Event, split_events
+from app.upstream.events import Event, Splitter
 
 
 def event(data: dict[str, Any]) -> Event:
@@ -125,11 +125,8 @@ async def test_it_is_the_same_over_the_wire_and_says_when_text_is_shown(events: 
     stream = b"".join(event(data).lines + b"\n" for data in events)
     answer, shown = Answer(), ""
 
-    async def chunks() -> AsyncIterator[bytes]:
-        for place in range(0, len(stream), 7):
-            yield stream[place : place + 7]
-
-    async for found in split_events(chunks()):
+    splitter = Splitter()
+    for found in [one for place in range(0, len(stream), 7) for one in splitter.feed(stream[place : place + 7])]:
         before = visible_text(answer.blocks())
         shows = answer.take(found)
         shown = visible_text(answer.blocks())

@@ -1,6 +1,6 @@
 """The upstream's events, split from any stream of bytes: however it is cut, and however its lines end."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -9,17 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.upstream.errors import UpstreamCode, UpstreamError
-from app.upstream.events import MAX_EVENT_BYTES, Event, split_events
+from app.upstream.events import MAX_EVENT_BYTES, Event, Splitter
 
 LINE_ENDS = [b"\n", b"\r\n", b"\r"]
 
 
 async def split(chunks: Iterable[bytes]) -> list[Event]:
-    async def stream() -> AsyncIterator[bytes]:
-        for chunk in chunks:
-            yield chunk
-
-    return [event async for event in split_events(stream())]
+    splitter = Splitter()
+    return [event for chunk in chunks for event in splitter.feed(chunk)]
 
 
 def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
@@ -93,16 +90,10 @@ async def test_an_event_keeps_its_own_lines_and_only_those() -> None:
 
 async def test_an_event_is_there_as_soon_as_its_blank_line_is() -> None:
     for end in LINE_ENDS:
-        asked: list[str] = []
-
-        async def stream(end: bytes = end, asked: list[str] = asked) -> AsyncIterator[bytes]:
-            yield b"event: one" + end + b"data: 1" + end + end
-            asked.append("for more")
-            yield b"event: two" + end + b"data: 2" + end + end
-
-        events = split_events(stream())
-        assert ((await anext(events)).name, asked) == ("one", [])
-        assert ((await anext(events)).name, asked) == ("two", ["for more"])
+        splitter = Splitter()
+        for name in ("one", "two"):
+            assert splitter.feed(b"event: " + name.encode() + end + b"data: 1") == []
+            assert [event.name for event in splitter.feed(end + end)] == [name]
 
 
 async def test_what_no_blank_line_ends_is_no_event() -> None:
@@ -121,6 +112,10 @@ async def test_an_event_too_long_is_refused_however_it_comes(size: int) -> None:
         with pytest.raises(UpstreamError) as refused:
             await split(cut(stream, range(0, len(stream), size * 1000)))
         assert refused.value.code is UpstreamCode.GARBLED
+
+
+def test_half_a_surrogate_pair_is_parsed_too() -> None:
+    assert Event("x", b'{"text": "\\ud83d"}', b"").parsed() == {"text": "\ud83d"}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
@@ -29,8 +29,7 @@ class TurnState(StrEnum):
     FAILED = "failed"  # could not be answered: its last event is `error`
 
 
-@dataclass(frozen=True, slots=True)
-class EventId:
+class EventId(NamedTuple):
     """Where an event stands in its journal: by epoch, then by sequence from 1. As an integer it is what clients see."""
 
     epoch: int
@@ -48,8 +47,7 @@ class EventId:
         return f"{self.epoch}-{self.sequence}"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One event of a journal: the frame as clients get it, and whether it ends the turn."""
 
     id: EventId

@@ -66,9 +66,12 @@ class Feed:
 
     def publish(self, entries: list[Entry]) -> None:
         """Give clients what Redis has."""
+        last = self.last
         for entry in entries:
-            if int(entry.id) > self.last:
-                self.ids.append(int(entry.id))
+            number = int(entry.id)
+            if number > last:
+                last = number
+                self.ids.append(number)
                 self.frames.append(entry.frame)
                 self.ended = self.ended or entry.last
         self._wake()

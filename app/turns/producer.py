@@ -188,8 +188,9 @@ class Producer:
             try:
                 armed = now()
                 async with asyncio.timeout_at(armed + stall_s) as silence:
-                    async for event in events:
-                        await self._take(event)
+                    async for some in events:
+                        for event in some:
+                            await self._take(event)
                         if now() - armed > REARM * stall_s:
                             armed = now()
                             silence.reschedule(armed + stall_s)

@@ -6,10 +6,10 @@ writes a prompt again. The SDK retries, within bounds: a `retry-after` longer th
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import anthropic
@@ -18,7 +18,7 @@ from anthropic import AsyncAnthropic, AsyncStream, DefaultAioHttpClient
 from anthropic.types import Message, RawMessageStreamEvent
 
 from app.upstream.errors import UpstreamCode, UpstreamError, from_event, from_sdk, seconds
-from app.upstream.events import Event, split_events
+from app.upstream.events import Event, Splitter
 
 LONGEST_RETRY_S = 8.0
 CONNECT_TIMEOUT_S = 5.0
@@ -71,9 +71,10 @@ class Upstream:
         return Reply(_text(message.get("id")), message["usage"])
 
     @asynccontextmanager
-    async def ask(self, body: bytes) -> AsyncIterator[AsyncIterator[Event]]:
-        """Send `body`, which asks for a stream, and have its events until `message_stop`. Raises `UpstreamError`, also
-        in the middle of the events: when the stream breaks off, falls silent, or says `error`."""
+    async def ask(self, body: bytes) -> AsyncIterator[AsyncIterator[list[Event]]]:
+        """Send `body`, which asks for a stream, and have its events until `message_stop`, those that come together at
+        once. Raises `UpstreamError`, also in the middle of the events: when the stream breaks off, falls silent, or says
+        `error`."""
         with self._translated():
             stream = await self._client.post(
                 "/v1/messages",
@@ -100,14 +101,20 @@ class Upstream:
         """Close every connection."""
         await self._client.close()
 
-    async def _events(self, response: httpx2.Response) -> AsyncIterator[Event]:
+    async def _events(self, response: httpx2.Response) -> AsyncIterator[list[Event]]:
+        splitter = Splitter()
         with self._translated():
-            async for event in split_events(response.aiter_bytes()):
-                if event.name == "error":
-                    raise from_event(event.parsed())
-                yield event
-                if event.name == "message_stop":
-                    return
+            async for chunk in _chunks(response):
+                events = splitter.feed(chunk)
+                for place, event in enumerate(events):
+                    if event.name == "error":
+                        yield events[:place]
+                        raise from_event(event.parsed())
+                    if event.name == "message_stop":
+                        yield events[: place + 1]
+                        return
+                if events:
+                    yield events
         raise UpstreamError(UpstreamCode.UNREACHABLE, "the stream broke off before its end")
 
     @contextmanager
@@ -141,6 +148,13 @@ async def _refuse_long_waits(response: httpx2.Response) -> None:
             wait = seconds(response.headers[header])
             if wait is None or not wait * unit_s <= LONGEST_RETRY_S:
                 response.headers["x-should-retry"] = "false"
+
+
+def _chunks(response: httpx2.Response) -> AsyncIterable[bytes]:
+    """The body as it comes: without the layers of httpx2 that decode it, when there is nothing to decode."""
+    if "content-encoding" in response.headers:
+        return response.aiter_bytes()
+    return cast(httpx2.AsyncByteStream, response.stream)
 
 
 def _check_kind(kind: str) -> None:

@@ -5,17 +5,19 @@ put before it.
 """
 
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any
+import re
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json
 
 from app.upstream.errors import UpstreamCode, UpstreamError
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
+# An event as the Messages API writes it: two lines, which need not be looked at one by one.
+_USUAL = re.compile(rb"event: ([!-~]+)\ndata: ([^\n]*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One event: its name, its data, and the `event:` and `data:` lines as they came, each with its line feed."""
 
     name: str
@@ -25,7 +27,7 @@ class Event:
     def parsed(self) -> dict[str, Any]:
         """The data as an object. Raises `UpstreamError` (garbled) if it is none."""
         try:
-            value = json.loads(self.data)
+            value = _parse_json(self.data)
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
@@ -33,19 +35,26 @@ class Event:
         return value
 
 
-async def split_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
-    """The events in `chunks`, however these are cut. Raises `UpstreamError` (garbled) when one is too long."""
-    rest, after_cr = b"", False
-    async for chunk in chunks:
+class Splitter:
+    """Splits a stream into events, however it is cut into chunks."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._after_cr = False
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """The events that are whole with `chunk`. Raises `UpstreamError` (garbled) when one is too long."""
+        if self._after_cr or b"\r" in chunk:
+            chunk = self._with_line_feeds(chunk)
+        *frames, self._rest = (self._rest + chunk).split(b"\n\n")
+        _check_size(self._rest.removesuffix(b"\n"))
+        return [event for frame in frames if (event := _parse(frame)) is not None]
+
+    def _with_line_feeds(self, chunk: bytes) -> bytes:
         # A CR ends its line at once; the LF that may follow it, here or in the next chunk, is a part of it.
-        half = after_cr and chunk.startswith(b"\n")
-        after_cr = chunk.endswith(b"\r") if chunk else after_cr
-        rest += chunk[half:].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        *frames, rest = rest.split(b"\n\n")
-        for frame in frames:
-            if (event := _parse(frame)) is not None:
-                yield event
-        _check_size(rest.removesuffix(b"\n"))
+        half = self._after_cr and chunk.startswith(b"\n")
+        self._after_cr = chunk.endswith(b"\r") if chunk else self._after_cr
+        return chunk[half:].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def events_in(frames: bytes) -> list[Event]:
@@ -60,6 +69,9 @@ def _check_size(frame: bytes) -> None:
 
 def _parse(frame: bytes) -> Event | None:
     _check_size(frame)
+    usual = _USUAL.fullmatch(frame)
+    if usual is not None:
+        return Event(usual[1].decode(), usual[2], frame + b"\n")
     name, data, lines = "message", [], []
     for line in frame.split(b"\n"):
         field, _, value = line.partition(b":")
@@ -73,3 +85,11 @@ def _parse(frame: bytes) -> Event | None:
     if not data:
         return None
     return Event(name, b"\n".join(data), b"\n".join(lines) + b"\n")
+
+
+def _parse_json(data: bytes) -> Any:
+    try:
+        return from_json(data)
+    except ValueError:
+        # The fast parser takes no half of a surrogate pair, and an API may well cut one in two.
+        return json.loads(data)
