@@ -157,7 +157,8 @@ class Nodes:
 
     def having(self, slot: int | None) -> Node:
         """The node that has `slot`; any, for None. Raises `Unreachable`."""
-        node = secrets.choice(self.owners) if slot is None else self._slots[slot]
+        anywhere = self.sharded and slot is None
+        node = secrets.choice(self.owners) if anywhere else self._slots[slot or 0]
         if node is None:
             raise Unreachable("no node of the cluster has these keys")
         return node

@@ -7,6 +7,8 @@ from typing import Any
 from app.prompt.prefix import Transcript, append_turn
 from app.store.turns import Appended
 
+LARGE = 1_000_000
+
 
 async def append(
     transcript: Transcript, question: str, blocks: list[dict[str, Any]], message_id: str | None
@@ -18,5 +20,6 @@ async def append(
     turns, end = added
     grown = replace(transcript, turns=transcript.turns + turns, ends=(*transcript.ends, end))
     prefix = grown.prefix()
-    digest = await asyncio.to_thread(lambda: prefix.digest)
+    # Up to a megabyte, a thread would cost more than it spares.
+    digest = await asyncio.to_thread(lambda: prefix.digest) if prefix.size > LARGE else prefix.digest
     return Appended(turns, end.as_list(), digest, prefix.size, prefix.breakpoints, message_id)
