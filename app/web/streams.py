@@ -1,14 +1,20 @@
 """Answers that are event streams."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
 from starlette.responses import Response
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
+
+log = logging.getLogger("headstart.web")
 
 PING_S = 15
+# A client whose connection takes not even a ping for so long reads no more: it can come back to where it was.
+TAKES_NOTHING_S = 60
 
 
 class EventStream(Response):
@@ -19,6 +25,12 @@ class EventStream(Response):
 
 class _Frames(EventSourceResponse):
     """sse-starlette's response, for frames that are bytes already: it would look at each, and set a timeout for it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            log.info("a client that took nothing for %s s was cut off", TAKES_NOTHING_S)
 
     async def _stream_response(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -33,7 +45,14 @@ class _Frames(EventSourceResponse):
 
 def event_stream(frames: AsyncIterator[bytes], turn: str) -> EventSourceResponse:
     """`frames` as they come, a `ping` when nothing has come for a while, and the turn's id in `Turn-Id`."""
-    return _Frames(frames, headers={"Turn-Id": turn}, ping=PING_S, sep="\n", ping_message_factory=_ping)
+    return _Frames(
+        frames,
+        headers={"Turn-Id": turn},
+        ping=PING_S,
+        sep="\n",
+        ping_message_factory=_ping,
+        send_timeout=TAKES_NOTHING_S,
+    )
 
 
 def _ping() -> ServerSentEvent:
