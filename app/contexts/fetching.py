@@ -19,6 +19,7 @@ from app.contexts.addresses import Address, is_public, literal
 from app.contexts.documents import MAX_TITLE_CHARS, Collected, is_pdf, take
 from app.contexts.drafts import InvalidDraft
 from app.contexts.parsing import readable
+from app.contexts.readers import read_apart
 from app.prompt.context import AnyDocument
 
 PORTS = frozenset({80, 443, 8080, 8443})
@@ -183,7 +184,8 @@ async def _read(response: ClientResponse) -> tuple[str, str | None, bytes]:
 async def _document(url: str, kind: str, charset: str | None, content: bytes) -> AnyDocument:
     title = url
     if kind in _HTML:
-        page = await asyncio.to_thread(readable, _decoded(content, charset or _declared(content)))
+        html = _decoded(content, charset or _declared(content))
+        page = await read_apart(lambda: readable(html))
         if page is None:
             raise _Refused("takes too long to read; save it as text and send the file")
         if not page.text:
@@ -191,7 +193,7 @@ async def _document(url: str, kind: str, charset: str | None, content: bytes) ->
         title, content = page.title or url, page.text.encode()
     elif not is_pdf(content):
         content = _decoded(content, charset).encode()
-    collected: Collected = await asyncio.to_thread(take, [(title[:MAX_TITLE_CHARS], content)])
+    collected: Collected = await read_apart(lambda: take([(title[:MAX_TITLE_CHARS], content)]))
     if not collected.documents:
         raise _Refused(f"cannot be asked about: it is {collected.skipped[0].reason}")
     return collected.documents[0]

@@ -11,6 +11,7 @@ from starlette.datastructures import UploadFile
 
 from app.contexts.documents import AnyDocument, Collected
 from app.contexts.drafts import Draft, check_texts, text_document, uploaded_documents
+from app.contexts.readers import read_apart
 from app.web import answers
 from app.web.description import gives, problems, ref
 from app.web.problems import invalid
@@ -160,7 +161,7 @@ async def _from_form(request: Request) -> tuple[ContextParameters, Collected, li
         if not files and not urls:
             raise invalid("files", "at least one file or URL is needed")
         parameters = _validated(ContextParameters, fields)
-        return parameters, await asyncio.to_thread(uploaded_documents, files), urls
+        return parameters, await read_apart(lambda: uploaded_documents(files)), urls
 
 
 async def _fetched(rooms: Rooms, asked: list[tuple[str, str]]) -> list[AnyDocument]:

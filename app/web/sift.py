@@ -1,10 +1,10 @@
 """/api/sift: which files of a folder to send, before any of them is."""
 
-import asyncio
 from typing import Any
 
 from fastapi import APIRouter
 
+from app.contexts.readers import read_apart
 from app.contexts.sift import sift
 from app.web import answers
 from app.web.description import gives, problems
@@ -21,5 +21,5 @@ router = APIRouter(prefix="/api/sift", tags=["contexts"])
 async def sift_folder(body: SiftBody) -> dict[str, Any]:
     """Which files of a folder to send: what is to be left out need not leave its machine. Keeps nothing."""
     rules = {path: content.encode() for path, content in body.gitignores.items()}
-    sifted = await asyncio.to_thread(sift, body.paths, rules)
+    sifted = await read_apart(lambda: sift(body.paths, rules))
     return {"taken": sifted.taken} | left_out_json(sifted.skipped, sifted.ignored)

@@ -187,7 +187,7 @@ export class Adding {
   #ended(said) {
     this.#sending = null;
     this.#show();
-    this.status.textContent = said;
+    this.status.textContent = said || this.#summary();
     this.addButton.focus();
   }
 
