@@ -74,7 +74,7 @@ class OwnerLimits:
         await self._let_in(visitor)
         most = visitor.allowance.sessions_per_day
         if most is not None:
-            await self._take("sessions_per_day", visitor.owner, most, DAY_S, "conversations a day")
+            await self._take("sessions_per_day", visitor.owner, most, DAY_S, "conversation", "a day")
 
     async def ask(self, visitor: Visitor) -> None:
         """A question is to be asked. Raises `LimitReached`."""
@@ -87,7 +87,7 @@ class OwnerLimits:
             raise LimitReached("usd_per_day_of_all", self._usd_per_day, self._until_midnight(), said)
         most = visitor.allowance.turns_per_minute
         if most is not None:
-            await self._take("turns_per_minute", visitor.owner, most, MINUTE_S, "questions a minute")
+            await self._take("turns_per_minute", visitor.owner, most, MINUTE_S, "question", "a minute")
 
     async def has_money(self, visitor: Visitor) -> bool:
         """Whether anything may be spent for `visitor`."""
@@ -100,16 +100,16 @@ class OwnerLimits:
             return
         try:
             await self._take(
-                "owners_per_address", _network(visitor.address), most, DAY_S, "newcomers a day per address"
+                "owners_per_address", _network(visitor.address), most, DAY_S, "newcomer", "a day per address"
             )
         except LimitReached:
             await self._allowances.send_away(visitor.owner)
             raise
 
-    async def _take(self, limit: str, whose: str, most: int, period_s: int, said: str) -> None:
+    async def _take(self, limit: str, whose: str, most: int, period_s: int, what: str, period: str) -> None:
         wait_s = await self._allowances.take(Bucket(f"{whose}:{limit}", most, most / period_s))
         if wait_s > 0:
-            raise LimitReached(limit, most, wait_s, f"At most {most:,} {said}")
+            raise LimitReached(limit, most, wait_s, f"At most {most:,} {what}{'' if most == 1 else 's'} {period}")
 
     def _until_midnight(self) -> float:
         return DAY_S - self._clock() % DAY_S
