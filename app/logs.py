@@ -47,7 +47,10 @@ class Blotting(logging.Formatter):
 
     def __init__(self, secrets: Sequence[str]) -> None:
         super().__init__()
-        self._secrets = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+        long_enough = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+        # As they are, and as JSON has them.
+        written = [json.dumps(secret, ensure_ascii=False)[1:-1] for secret in long_enough]
+        self._secrets = tuple(dict.fromkeys([*long_enough, *written]))
 
     def blotted(self, line: str) -> str:
         """`line` without secrets."""

@@ -181,7 +181,7 @@ def record(message: str, *values: object, **named: Any) -> logging.LogRecord:
 
 @pytest.mark.parametrize("formatter", [Pretty, Json])
 def test_a_secret_in_a_line_is_blotted_out(formatter: type[Pretty] | type[Json]) -> None:
-    written = formatter(["the secret itself", "short"])
+    written = formatter(["the secret itself", "short", 'quoted "secret" \\'])
     cookie, key = f"n6565f1c2{secrets.token_urlsafe(32)}", "hs_" + "a2" * 16
     try:
         raise ValueError(f"with {key}")
@@ -189,6 +189,8 @@ def test_a_secret_in_a_line_is_blotted_out(formatter: type[Pretty] | type[Json])
         told = record("said %s, short", "the secret itself", cookie=cookie, key=f"x{key}", url=f"?k={UPSTREAM_KEY}")
         told.exc_info = (type(error), error, error.__traceback__)
     line = written.format(told)
+    quoted = written.format(record("said %s", 'quoted "secret" \\'))
+    assert "said …" in quoted and "quoted" not in quoted
     assert not [secret for secret in ("the secret itself", cookie, key) if secret in line]
     assert "said …, short" in line
     assert "ValueError" in line
