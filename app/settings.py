@@ -181,7 +181,7 @@ class Settings(BaseSettings):
         default=3, ge=1, le=10, description="How often an answer that breaks off is asked for, the first time included."
     )
     unread_stop_s: float = Field(
-        default=60.0, ge=0, description="A turn that nobody reads for so long is stopped, to save the money; 0: never."
+        default=120.0, ge=0, description="A turn that nobody reads for so long is stopped, to save the money; 0: never."
     )
     drain_s: float = Field(
         default=20.0,

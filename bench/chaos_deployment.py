@@ -39,15 +39,14 @@ class Replica:
         self._process: Process | None = None
 
     @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.popen.pid
+    def log(self) -> Path:
+        """What it says since it was last started."""
+        return self._folder / f"replica-{self.port}-{self._starts}.log"
 
     def start(self) -> None:
         """Start it; it is not ready yet."""
         self._starts += 1
-        log = self._folder / f"replica-{self.port}-{self._starts}.log"
-        self._process = self._stack.enter_context(process("serve", log=log, **self._environment))
+        self._process = self._stack.enter_context(process("serve", log=self.log, **self._environment))
 
     def signal(self, number: int) -> None:
         if self._process is not None and self._process.popen.poll() is None:

@@ -67,7 +67,8 @@ class Troubles:
                 break
             await asyncio.sleep(0.1)
         else:
-            raise AssertionError("a replica that was told to stop went on for ten seconds")
+            said = "\n  ".join(replica.log.read_text().splitlines()[-10:])
+            raise AssertionError(f"a replica that was told to stop went on for ten seconds:\n  {said}")
         replica.start()
 
     async def _redis(self, away_s: float | None = None) -> None:

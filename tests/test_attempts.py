@@ -161,7 +161,8 @@ def test_a_turn_that_nobody_reads_is_stopped_and_one_that_is_read_anywhere_is_no
         until(lambda: client.session(sessions[0])["turns"][0]["state"] == "stopped", "the unread turn to be stopped")
         unread = client.tail(turns[0])
         assert (unread[-1].name, unread[-1].data["reason"]) == ("stopped", "unread")
-        assert client.session(sessions[0])["turns"][0]["answer"] == text_of(unread) == "The first half,"
+        (turn,) = client.session(sessions[0])["turns"]
+        assert (turn["answer"], turn["stopped"]) == (text_of(unread), "unread") == ("The first half,", "unread")
         assert client.session(sessions[1])["turns"][0]["state"] == "running"
         upstream.release()
         assert list(read)[-1].name == "verdict"

@@ -35,7 +35,8 @@ class NoSuchTurn(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class TurnView:
-    """A turn as it is shown: `answer` and `thinking` are text, partial for a turn that was broken off."""
+    """A turn as it is shown: `answer` and `thinking` are text, partial for a turn that was broken off; `stopped` says why
+    one was stopped that nobody asked to stop."""
 
     turn: str
     number: int
@@ -45,6 +46,7 @@ class TurnView:
     thinking: str
     verdict: dict[str, Any] | None
     problem: dict[str, Any] | None
+    stopped: str | None
     asked_ms: int
 
 
@@ -174,5 +176,6 @@ def view_turn(fields: dict[str, str]) -> TurnView:
         thinking=thinking_text(blocks),
         verdict=json.loads(fields["verdict"]) if "verdict" in fields else None,
         problem=json.loads(fields["problem"]) if "problem" in fields else None,
+        stopped=fields.get("stopped"),
         asked_ms=int(fields["asked_ms"]),
     )

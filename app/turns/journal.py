@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from app.store.connection import StoreUnavailable
+from app.store.connection import StoreUnavailable, relinquish
 from app.store.turns import Entry, EventId, Turns
 
 log = logging.getLogger("headstart.journal")
@@ -138,9 +138,7 @@ class Journal:
         """Stop. What is still pending is not written."""
         for feed in self._feeds.values():
             feed.abandon()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await relinquish(self._tasks)
 
     def open(self, session: str, turn: str, first: Entry) -> Feed:
         """The feed of a turn that this process produces, whose `first` event Redis has."""

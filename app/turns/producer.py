@@ -44,6 +44,7 @@ PAUSE_S = 0.5
 # How much of the bound on silence may pass before it is set anew: setting it costs more than an event does.
 REARM = 0.25
 
+UNREAD = "unread"
 _OUTCOMES = {TurnState.DONE: "ok", TurnState.STOPPED: "stopped"}
 
 
@@ -309,13 +310,14 @@ class Producer:
         self, state: TurnState, blocks: list[dict[str, Any]], verdict: dict[str, Any] | None, problem: Problem | None
     ) -> None:
         fields = {"state": state.value, "answer": json.dumps(blocks)}
+        if self.told is Told.STOP_UNREAD:
+            fields["stopped"] = UNREAD
         if verdict is not None:
             fields["verdict"] = json.dumps(verdict)
         if problem is not None:
             fields["problem"] = json.dumps(problem)
         if state is TurnState.STOPPED:
-            unread = "unread" if self.told is Told.STOP_UNREAD else None
-            name, data = "stopped", {"turn": self.turn, "reason": unread, "verdict": verdict}
+            name, data = "stopped", {"turn": self.turn, "reason": fields.get("stopped"), "verdict": verdict}
         else:
             name, data = ("error", problem) if problem else ("verdict", verdict or {})
         number = EventId(self.epoch, self._sequence + 1)

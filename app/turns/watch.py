@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from app.store import keys
-from app.store.connection import StoreUnavailable
+from app.store.connection import StoreUnavailable, relinquish
 from app.store.turns import Entry, EventId, TurnState
 from app.turns.frames import own_frame
 from app.turns.problems import abandoned
@@ -68,9 +68,7 @@ class Watch:
 
     async def close(self) -> None:
         """Stop watching."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await relinquish(self._tasks)
 
     async def _repeat(self, step: Callable[[], Awaitable[None]], pause_s: float) -> None:
         """Take `step` for ever, whatever happens."""

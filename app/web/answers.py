@@ -73,6 +73,7 @@ _ANSWERED = {
     "thinking": "",
     "verdict": _VERDICT,
     "problem": None,
+    "stopped": None,
     "asked_at": "2026-03-01T09:30:31.402Z",
 }
 _HELD = {
@@ -240,6 +241,8 @@ class Turn(BaseModel):
     thinking: str
     verdict: Verdict | None
     problem: ProblemDetails | None
+    stopped: Literal["unread"] | None
+    """Why it was stopped, when nobody asked for that."""
     asked_at: Time
     html: Annotated[list[str] | SkipJsonSchema[None], _ABSENT] = None
     """With `render=html`: the answer's blocks, each one element."""

@@ -199,5 +199,6 @@ def turn_json(view: TurnView) -> dict[str, Any]:
         "thinking": view.thinking,
         "verdict": view.verdict,
         "problem": view.problem,
+        "stopped": view.stopped,
         "asked_at": rfc3339(view.asked_ms),
     }

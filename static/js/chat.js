@@ -17,9 +17,9 @@ import { Warmth } from './warm.js';
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 /** @param {Record<string, any>} told a turn as the session lists it @returns {Turn} */
-function turnFrom({ turn, number, state, question, html: blocks, thinking, verdict, problem, asked_at: asked }) {
+function turnFrom({ turn, number, state, question, html: blocks, thinking, verdict, problem, stopped, asked_at: asked }) {
   const thought = thoughtFor(verdict);
-  if (state !== 'running') return turnOf({ id: turn, number, state, question, blocks, thinking, thought, verdict, problem });
+  if (state !== 'running') return turnOf({ id: turn, number, state, question, blocks, thinking, thought, verdict, problem, stopped });
   const age = Math.max(0, serverNow() - Date.parse(asked) || 0);
   return turnOf({ id: turn, number, question, since: performance.now() - age });
 }

@@ -7,6 +7,8 @@ import { cacheOf, facts, inFull } from './verdict.js';
 /** @typedef {import('./turn.js').Turn} Turn */
 
 /** @type {Record<string, string>} */
+const STOPPED = 'Stopped';
+const UNREAD = 'Stopped, since nobody was reading. Ask again to have it whole.';
 const ENDINGS = {
   max_tokens: 'The answer reached its length limit.',
   model_context_window_exceeded: 'The conversation has filled the model’s context window.',
@@ -91,10 +93,10 @@ class TurnView {
   }
 
   #ending() {
-    const { state, verdict, ending, problem } = this.turn;
+    const { state, stopped, verdict, ending, problem } = this.turn;
     const lines = [];
     if (ENDINGS[ending || '']) lines.push(part('note', 'p', ENDINGS[ending || '']));
-    if (state === 'stopped') lines.push(part('note', 'p', 'Stopped'));
+    if (state === 'stopped') lines.push(part('note', 'p', stopped === 'unread' ? UNREAD : STOPPED));
     if (verdict) lines.push(this.#stats(verdict));
     if (state === 'failed') lines.push(this.#failure(problem || {}));
     return lines;

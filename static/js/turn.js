@@ -9,15 +9,15 @@ import { read } from './sse.js';
 /**
  * @typedef {{id: string, number: number, question: string, state: 'running'|'done'|'stopped'|'failed',
  *   phase: 'waiting'|'thinking'|'writing', since: number, plan: string|null, blocks: string[], thinking: string,
- *   thought: number, ending: string|null, verdict: Record<string, any>|null, problem: Record<string, any>|null,
- *   last: number}} Turn `since` is when the phase began, in `performance.now()`'s milliseconds; `blocks` are the answer's
+ *   thought: number, ending: string|null, stopped: string|null, verdict: Record<string, any>|null,
+ *   problem: Record<string, any>|null, last: number}} Turn `since` is when the phase began, in `performance.now()`'s milliseconds; `blocks` are the answer's
  *   HTML, and `thought` is how long the model thought, in milliseconds, 0 when that is not known
  */
 
 /** @param {Partial<Turn>} known @returns {Turn} */
 export const turnOf = (known) => ({
   id: '', number: 0, question: '', state: 'running', phase: 'waiting', since: performance.now(), plan: null,
-  blocks: [], thinking: '', thought: 0, ending: null, verdict: null, problem: null, last: 0, ...known,
+  blocks: [], thinking: '', thought: 0, ending: null, stopped: null, verdict: null, problem: null, last: 0, ...known,
 });
 
 /** @param {Turn} turn @param {Turn['phase']} phase */
@@ -63,7 +63,7 @@ const HANDLERS = {
     if (html) turn.blocks[block] = html;
   },
   verdict: (turn, data) => Object.assign(turn, { state: 'done', verdict: data, thought: thoughtFor(data) || turn.thought }),
-  stopped: (turn) => { turn.state = 'stopped'; },
+  stopped: (turn, { reason, verdict }) => Object.assign(turn, { state: 'stopped', stopped: reason, verdict }),
   error: (turn, data) => Object.assign(turn, { state: 'failed', problem: data }),
 };
 
