@@ -85,6 +85,7 @@ class Seen:
     redis_cpu_s: float = 0.0
     steady_s: float = 0.0
     steady_cpu_s: float = 0.0
+    steady_deltas: int = 0
 
     @property
     def failed(self) -> int:
@@ -107,6 +108,11 @@ class Seen:
     def busy(self) -> float:
         """Of a core, in the steady part; infinite when there was none."""
         return self.steady_cpu_s / self.steady_s if self.steady_s else math.inf
+
+    @property
+    def steady_us_per_delta(self) -> float:
+        """CPU per delta of the steady part; infinite when there was none."""
+        return self.steady_cpu_s / self.steady_deltas * 1e6 if self.steady_deltas else math.inf
 
     @property
     def us_per_delta(self) -> float:
@@ -174,24 +180,25 @@ async def _read(requests: Sequence[Request], seen: Seen, cpu: Callable[[], float
         nonlocal unbegun, steady_from, steady_cpu_from
         unbegun -= 1
         if not unbegun and unended == len(requests):
-            steady_from, steady_cpu_from = loop.time(), cpu()
+            steady_from, steady_cpu_from, seen.steady_deltas = loop.time(), cpu(), -seen.deltas
 
     def on_end() -> None:
         nonlocal unended
         if unended == len(requests) and steady_from:
             seen.steady_s, seen.steady_cpu_s = loop.time() - steady_from, cpu() - steady_cpu_from
+            seen.steady_deltas += seen.deltas
         unended -= 1
         if not unended and not over.done():
             over.set_result(None)
 
-    async def connect(number: int, request: Request) -> Reader:
+    async def connect(number: int, request: Request) -> None:
         parts = urlsplit(request.url)
         await asyncio.sleep(number / per_s)
         made = partial(Reader, request.encoded(), on_first, on_end)
         _, reader = await loop.create_connection(made, parts.hostname or "", parts.port or 80)
-        return reader
+        seen.readers.append(reader)
 
-    seen.readers = list(await asyncio.gather(*(connect(*each) for each in enumerate(requests))))
+    await asyncio.gather(*(connect(*each) for each in enumerate(requests)))
     await over
 
 
