@@ -42,6 +42,7 @@ export class Adding {
     this.dialog = dialog;
     this.form = /** @type {HTMLFormElement} */ (find('form'));
     this.name = /** @type {HTMLInputElement} */ (find('[name=name]'));
+    this.cites = /** @type {HTMLInputElement} */ (find('[name=citations]'));
     this.urls = /** @type {HTMLTextAreaElement} */ (find('[name=urls]'));
     this.list = /** @type {HTMLUListElement} */ (find('.chosen'));
     this.leftOut = /** @type {HTMLDetailsElement} */ (find('.left-out'));
@@ -150,6 +151,7 @@ export class Adding {
     this.#complain('');
     const form = new FormData();
     form.append('name', this.name.value.trim() || this.#usualName);
+    if (this.cites.checked) form.append('citations', 'true');
     for (const address of addresses) form.append('urls', address);
     for (const { path, file } of this.#sources) form.append('files', file, path);
     this.#post(form, bytes, addresses.length > 0);

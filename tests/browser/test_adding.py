@@ -177,6 +177,7 @@ def test_the_keyboard_alone_adds_and_leaves(chat: Chat, adding: Dialog, tmp_path
     adding.name.focus()
     keyboard.type("By keyboard")
     keyboard.press("Enter")
+    expect(chat.page.get_by_label("Context").locator("option:checked")).to_have_text("By keyboard")
     chat.expect_chip("warm")
     assert chat.stored()["context_name"] == "By keyboard"
 

@@ -1,6 +1,7 @@
 """A claim shows its source: the mark after it opens the document, with the passage marked and in sight."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -58,6 +59,19 @@ def test_the_keyboard_opens_it_and_comes_back_to_where_it_was(cited: Chat) -> No
     page.keyboard.press("Escape")
     expect(panel(page)).to_be_hidden()
     expect(mark).to_be_focused()
+
+
+def test_what_is_added_on_the_page_can_cite(chat: Chat, tmp_path: Path) -> None:
+    (tmp_path / "rules.md").write_text(f"{RULES}{SPECIAL}\n{RULES}")
+    page = chat.page
+    page.get_by_role("button", name="Add something to ask about").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_attribute("placeholder", "A name")
+    page.set_input_files("#files", [tmp_path / "rules.md"])
+    page.get_by_label("Have answers cite their sources").check()
+    page.get_by_role("dialog").get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_label("Context").locator("option:checked")).to_have_text("rules")
+    ask(chat).click()
+    expect(panel(page).locator("mark")).to_contain_text(SPECIAL)
 
 
 def test_a_new_conversation_closes_it(cited: Chat) -> None:
