@@ -23,7 +23,7 @@ Render = Annotated[Literal["", "html"], Query(description="`html`: with the answ
 
 # What the document says of texts, which are checked elsewhere to say where in them the trouble is.
 _TEXT = Field(min_length=1, json_schema_extra={"pattern": r"^[^\u0000]*$"})
-_SAID = Field(min_length=1, json_schema_extra={"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"})
+_SAID = Field(min_length=1, json_schema_extra={"pattern": r"^[^\u0000]*[^\s\u0000\u001c-\u001f][^\u0000]*$"})
 
 _MODEL = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["claude-sonnet-5-5"])
 
