@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 from app.ledger.book import Call
-from app.ledger.verdict import Expectation
+from app.ledger.verdict import Expectation, Timing
 from app.turns.answer import Answer
 from app.upstream.errors import UpstreamError
 from app.warm.coordinator import Plan
@@ -39,3 +39,20 @@ class Attempt:
             outcome=outcome,
             message_id=self.answer.message_id,
         )
+
+    def timing(self, asked_at: float, waited_s: float) -> Timing:
+        """Its times for the verdict, for a turn that was accepted at `asked_at` and waited so long for warms."""
+        return Timing(
+            waited=round(waited_s * 1000),
+            first_byte=_ms_between(asked_at, self.first_byte_at),
+            first_text=_ms_between(asked_at, self.first_text_at),
+            total=round((time.monotonic() - asked_at) * 1000),
+        )
+
+    def thinking_ms(self, asked_at: float) -> int | None:
+        """Milliseconds from when the turn was accepted at `asked_at` to the first thinking; None without any."""
+        return _ms_between(asked_at, self.first_thinking_at)
+
+
+def _ms_between(start: float, moment: float | None) -> int | None:
+    return None if moment is None else round((moment - start) * 1000)

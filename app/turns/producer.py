@@ -18,7 +18,6 @@ from typing import Any
 from app import tracing
 from app.ledger.book import Call
 from app.ledger.counters import Answered
-from app.ledger.verdict import Timing, judge
 from app.prompt.prefix import Transcript
 from app.prompt.render import ask_tail
 from app.store.connection import persistently
@@ -29,6 +28,7 @@ from app.turns.appending import append
 from app.turns.attempt import Attempt
 from app.turns.frames import own_frame, upstream_frame
 from app.turns.journal import Feed
+from app.turns.judging import judge_answer
 from app.turns.problems import Problem, abandoned, internal_error, problem_of
 from app.turns.replay import Replayed
 from app.turns.services import Services
@@ -288,22 +288,12 @@ class Producer:
 
     async def _judge(self, *, count: bool) -> dict[str, Any]:
         """The verdict on the answer; with `count`, it is one of the ledger's."""
-        model, attempt = self.session.parameters["model"], self._attempt
-        pace = await self._services.ledger.pace(model)
-        if attempt.plan is not None:
-            attempt.expected = await self._services.coordinator.explain(self.session, attempt.plan, attempt.expected)
-        verdict = judge(
-            model,
-            self._answer.usage,
-            attempt.expected,
-            self._timing(),
-            message_id=self._answer.message_id,
-            seconds_per_token=pace.seconds_per_token if pace else None,
-            diagnosed=self._answer.diagnosed,
-        )
+        attempt, asked_at = self._attempt, self._asked_at
+        timing = attempt.timing(asked_at, self._waited_s)
+        verdict = await judge_answer(self._services, self.session, attempt, self._answer, timing)
         if count:
-            thinking_ms = self._since(attempt.first_thinking_at)
-            await self._services.ledger.record_verdict(Answered(self.turn, self.session.context, verdict, thinking_ms))
+            answered = Answered(self.turn, self.session.context, verdict, attempt.thinking_ms(asked_at))
+            await self._services.ledger.record_verdict(answered)
         return verdict.as_json()
 
     async def _finish(
@@ -338,16 +328,3 @@ class Producer:
         if ended:
             await self._services.turns.forget_running(self.turn)
         self._services.journal.end(self.feed, last if ended else None)
-
-    def _timing(self) -> Timing:
-        attempt = self._attempt
-        return Timing(
-            waited=round(self._waited_s * 1000),
-            first_byte=self._since(attempt.first_byte_at),
-            first_text=self._since(attempt.first_text_at),
-            total=self._since(time.monotonic()) or 0,
-        )
-
-    def _since(self, moment: float | None) -> int | None:
-        """Milliseconds from when the turn was accepted to `moment`."""
-        return None if moment is None else round((moment - self._asked_at) * 1000)
