@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from app.access.apikeys import USED_WITHIN_S, ApiKeys, UnknownKey
+from app.cli import main
 from app.store.apikeys import StoredKeys
 from app.store.connection import Store
 from tests.client import Client
@@ -105,24 +106,31 @@ def test_what_is_no_bearers_is_none_of_our_business(bearer: Callable[[str], Clie
     assert client.http.get("/api/contexts").status_code == 200
 
 
+def test_the_command_says_what_is_wrong_and_makes_nothing(keys: Keys) -> None:
+    added(keys("add", "taken"))
+    for words, says in (
+        (["add", "a\nb"], "a name has 1 to 100 printable characters"),
+        (["add", "taken"], "there is a key “taken” already"),
+        (["revoke", "nobody"], "there is no key “nobody”; there are: taken"),
+    ):
+        finished = keys(*words)
+        assert (finished.code, says in finished.text) == (1, True), finished.text
+    assert len(keys("list").lines) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["add", ""], "a name has 1 to 100 printable characters"),
-        (["add", "a\nb"], "a name has 1 to 100 printable characters"),
-        (["add", "taken"], "there is a key “taken” already"),
-        (["add", "x", "--usd-per-day", "much"], "'much' is no amount in USD"),
-        (["add", "x", "--usd-per-day", "nan"], "'nan' is no amount in USD"),
-        (["add", "x", "--turns-per-minute", "0"], "'0' is not a number from 1 on"),
-        (["revoke", "nobody"], "there is no key “nobody”; there are: taken"),
+        (["--usd-per-day", "much"], "'much' is no amount in USD"),
+        (["--usd-per-day", "nan"], "'nan' is no amount in USD"),
+        (["--usd-per-day", "-1"], "'-1' is no amount in USD"),
+        (["--turns-per-minute", "0"], "'0' is not a number from 1 on"),
     ],
 )
-def test_the_command_says_what_is_wrong(keys: Keys, words: list[str], says: str) -> None:
-    added(keys("add", "taken"))
-    finished = keys(*words)
-    assert finished.code != 0
-    assert says in finished.text
-    assert len(keys("list").lines) == 1
+def test_limits_that_are_none_are_refused(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["keys", "add", "x", *words])
+    assert says in capsys.readouterr().err
 
 
 async def test_when_a_key_was_used_is_kept_to_the_hour(redis: RedisProcess) -> None:
