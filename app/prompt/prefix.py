@@ -8,7 +8,7 @@ when the last turn alone is longer than that, the turn before it keeps its break
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -35,21 +35,41 @@ class End:
         return [self.size, self.blocks]
 
 
+class Begun:
+    """SHA-256 of what prefixes begin with that have the same opening and mark: worked out once, and gone on from."""
+
+    def __init__(self) -> None:
+        self._digest: Any = None
+
+    def after(self, opened: Sequence[bytes]) -> Any:
+        """A hash that has taken `opened`, which is the same each time."""
+        if self._digest is None:
+            digest = hashlib.sha256()
+            for part in opened:
+                digest.update(part)
+            self._digest = digest
+        return self._digest.copy()
+
+
 @dataclass(frozen=True)
 class Prefix:
-    """The bytes that warm and ask share, in the pieces they are joined from. `turn` is the turn they are for, from 1."""
+    """The bytes that warm and ask share, in the pieces they are joined from: the first `opened` of them are what `begun`
+    is about. `turn` is the turn they are for, from 1."""
 
     parts: tuple[bytes, ...]
     turn: int
     breakpoints: int
+    opened: int
+    begun: Begun = field(compare=False)
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the bytes, in hex."""
-        digest = hashlib.sha256()
-        for part in self.parts:
+        digest = self.begun.after(self.parts[: self.opened])
+        for part in self.parts[self.opened :]:
             digest.update(part)
-        return digest.hexdigest()
+        whole: str = digest.hexdigest()
+        return whole
 
     @property
     def size(self) -> int:
@@ -68,24 +88,27 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A session's bytes so far: `opening` from `render_opening`, `turns` as appended, and where each turn ends."""
+    """A session's bytes so far: `opening` from `render_opening`, `turns` as appended, and where each turn ends.
+    `begun` may be shared with others of the same opening and `ttl`."""
 
     opening: tuple[bytes, ...]
     turns: bytes
     ends: tuple[End, ...]
     ttl: Ttl
+    begun: Begun = field(default_factory=Begun, compare=False)
 
     def prefix(self) -> Prefix:
         """The prefix for the next turn."""
         mark = MARKS[self.ttl]
         opened = (*self.opening, mark + b"}")
         if not self.ends:
-            return Prefix(opened, turn=1, breakpoints=1)
+            return Prefix(opened, turn=1, breakpoints=1, opened=len(opened), begun=self.begun)
         offsets = [end.size - 1 for end in self._marked()]
         parts = [*opened]
         for start, stop in zip([0, *offsets], [*offsets, self.ends[-1].size], strict=True):
             parts += [self.turns[start:stop], mark]
-        return Prefix(tuple(parts[:-1]), turn=len(self.ends) + 1, breakpoints=1 + len(offsets))
+        turn, breakpoints = len(self.ends) + 1, 1 + len(offsets)
+        return Prefix(tuple(parts[:-1]), turn, breakpoints, opened=len(opened), begun=self.begun)
 
     def _marked(self) -> Sequence[End]:
         last = self.ends[-1]

@@ -3,15 +3,17 @@
 Fragments are immutable, so each process keeps those it used last in memory; a session's own bytes are always read.
 """
 
+import hashlib
 from collections import OrderedDict
 
 from app.prompt.context import Parameters
-from app.prompt.prefix import End, Transcript
+from app.prompt.prefix import Begun, End, Transcript
 from app.prompt.render import Fragments, render_opening
 from app.store.contexts import Contexts
 from app.store.sessions import SessionRecord, Sessions
 
 KEPT_BYTES = 256 * 1024 * 1024
+KEPT_BEGUN = 10_000
 
 
 class ContextGone(LookupError):
@@ -25,13 +27,17 @@ class Prefixes:
         self._contexts = contexts
         self._sessions = sessions
         self._kept: OrderedDict[str, Fragments] = OrderedDict()
+        self._begun: OrderedDict[tuple[str, bytes, str], Begun] = OrderedDict()
 
     async def of(self, session: SessionRecord) -> Transcript:
         """The transcript of `session` as it stands. Raises `ContextGone`."""
         parameters = Parameters(**session.parameters)
         opening = await self.opening(session.context, parameters, session.isolation)
         turns, ends = await self._sessions.transcript(session.id)
-        return Transcript(opening, turns, tuple(End(*end) for end in ends), session.parameters["ttl"])
+        ttl = session.parameters["ttl"]
+        return Transcript(
+            opening, turns, tuple(End(*end) for end in ends), ttl, self._begun_with(session.context, opening, ttl)
+        )
 
     async def opening(self, context: str, parameters: Parameters, isolation: str | None) -> tuple[bytes, ...]:
         """What a session over `context` starts with. Raises `ContextGone`."""
@@ -41,6 +47,15 @@ class Prefixes:
         """How many bytes of `context`'s fragments are PDFs, and their pages. Raises `ContextGone`."""
         fragments = await self._fragments(context)
         return fragments.pdf_bytes, fragments.pages
+
+    def _begun_with(self, context: str, opening: tuple[bytes, ...], ttl: str) -> Begun:
+        # What comes before a context's documents is short, and theirs never change.
+        key = (context, hashlib.sha256(opening[0]).digest(), ttl)
+        begun = self._begun.setdefault(key, Begun())
+        self._begun.move_to_end(key)
+        if len(self._begun) > KEPT_BEGUN:
+            self._begun.popitem(last=False)
+        return begun
 
     async def _fragments(self, context: str) -> Fragments:
         if not await self._contexts.exists(context):
