@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.running import _until as until
 from tests.running import free_port
@@ -20,15 +21,22 @@ NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 Address = tuple[str, int]
 
 
-class Balancer:
-    """Carries each connection to the next of `servers` that takes it, in turns. `hush` has it carry nothing more over
-    the connections that there are, and say nothing about it, as a network does that is gone."""
+def address(url: str) -> Address:
+    """Where `url`'s server listens."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or 0
 
-    def __init__(self) -> None:
-        self.servers: list[Address] = []
+
+class Balancer:
+    """Carries each connection to the next of `servers` that takes it, in turns, until it is cut."""
+
+    def __init__(self, servers: list[Address]) -> None:
+        self.servers = servers
+        self._whole = True
         self._turn = 0
         self._ends: list[socket.socket] = []
         self._carrying: list[threading.Thread] = []
+        self._answered: tuple[socket.socket, ...] = ()
         self._hushed: set[socket.socket] = set()
         self.url = ""
 
@@ -46,13 +54,22 @@ class Balancer:
                 carrying.join(10)
 
     def cut(self) -> None:
-        """Break off the connections that there are."""
+        """Break off every connection, and refuse new ones."""
+        self._whole = False
         for end in self._ends:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
+    def mend(self) -> None:
+        self._whole = True
+
     def hush(self) -> None:
-        self._hushed = set(self._ends)
+        """Carry nothing more over the connection that was last answered on, and tell nobody, as a network does that is
+        gone. The others are idle; browsers let go of such when the network changes."""
+        self._hushed = set(self._answered)
+        for end in set(self._ends) - self._hushed:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -60,7 +77,7 @@ class Balancer:
                 near = listener.accept()[0]
             except OSError:
                 return
-            far = self._next()
+            far = self._next() if self._whole else None
             if far is None:
                 near.close()
                 continue
@@ -80,16 +97,18 @@ class Balancer:
 
     def _join(self, near: socket.socket, far: socket.socket) -> None:
         with near, far:
-            answering = threading.Thread(target=self._carry, args=(far, near), daemon=True)
+            answering = threading.Thread(target=self._carry, args=(far, near), kwargs={"answers": True}, daemon=True)
             answering.start()
-            self._carry(near, far)
+            self._carry(near, far, answers=False)
             answering.join()
 
-    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+    def _carry(self, source: socket.socket, target: socket.socket, *, answers: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
                 if source not in self._hushed:
                     target.sendall(data)
+                if answers:
+                    self._answered = (source, target)
         if source not in self._hushed:
             with suppress(OSError):
                 target.shutdown(socket.SHUT_RDWR)

@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
-from tests.balancer import NGINX, Address, Balancer, nginx
+from tests.balancer import NGINX, Address, Balancer, address, nginx
 from tests.client import Client, Event, events
 from tests.recorder import END, Exchange, Recorder, answer, message_start, text_events
 from tests.running import Process, RedisProcess, free_port, process, serving
@@ -46,9 +45,7 @@ async def slowly(exchange: Exchange) -> None:
 
 @contextmanager
 def own_balancer(_: Path, servers: list[Address]) -> Iterator[str]:
-    balancer = Balancer()
-    balancer.servers = servers
-    with balancer.listening():
+    with Balancer(servers).listening() as balancer:
         yield balancer.url
 
 
@@ -66,10 +63,10 @@ class Fleet:
     def start(self, count: int) -> None:
         """Some servers more, ready, and then known to the balancer."""
         started = [self._started(len(self._running) + number) for number in range(1, count + 1)]
-        for address, running in started:
+        for where, running in started:
             running.wait_ready()
-            self._running.append((address, running))
-            self.servers.append(address)
+            self._running.append((where, running))
+            self.servers.append(where)
 
     def _started(self, number: int) -> tuple[Address, Process]:
         host = f"127.0.0.{number}"
@@ -89,11 +86,11 @@ class Fleet:
         """One server more, then each of the old ones told to end; it stays known to the balancer until it has."""
         old = list(self._running)
         self.start(1)
-        for address, running in old:
+        for where, running in old:
             between()
             running.popen.send_signal(signal.SIGTERM)
             running.popen.wait(10)
-            self.servers.remove(address)
+            self.servers.remove(where)
             assert "Traceback" not in running.log.read_text()
 
 
@@ -196,8 +193,8 @@ def test_nginx_passes_events_on_as_they_come_and_says_who_asked(
 ) -> None:
     upstream.default = slowly
     with ExitStack() as stack:
-        parts = urlsplit(stack.enter_context(serving(redis.url, upstream.url)))
-        url = stack.enter_context(nginx(tmp_path, [(parts.hostname or "", parts.port or 0)]))
+        behind = stack.enter_context(serving(redis.url, upstream.url))
+        url = stack.enter_context(nginx(tmp_path, [address(behind)]))
         http = stack.enter_context(httpx2.Client(base_url=url, timeout=30))
         client = Client(http)
         client.add_context()

@@ -1,5 +1,5 @@
 // @ts-check
-/** Talking to our own server: JSON in, JSON out, every failure a `Problem`, and the server's clock. Retries nothing. */
+/** Talking to our own server: JSON in, JSON out, every failure a `Problem`, and the server's clock. */
 
 /** What went wrong, in the server's words (RFC 9457) or, when it could not be reached, in ours. */
 export class Problem extends Error {
@@ -24,6 +24,7 @@ export class Problem extends Error {
   }
 }
 
+const OTHERS = 3;
 let skew = 0;
 
 /** The server's time in milliseconds. `Date` counts whole seconds, so a smaller difference is taken for none. */
@@ -51,9 +52,24 @@ async function problemOf(response) {
 /**
  * @param {string} method @param {string} path @param {unknown} [body]
  * @param {{signal?: AbortSignal, headers?: Record<string, string>}} [options]
- * @returns {Promise<Response>} an answer of the 200s; anything else is thrown as a `Problem`
+ * @returns {Promise<Response>} an answer of the 200s; anything else is thrown as a `Problem`. Retried is only what a server
+ *   that is about to end has turned away: another one takes it.
  */
-export async function send(method, path, body, { signal, headers } = {}) {
+export async function send(method, path, body, options = {}) {
+  for (let more = OTHERS; ; more -= 1) {
+    try {
+      return await sendOnce(method, path, body, options);
+    } catch (error) {
+      if (!more || Problem.from(error).code !== 'shutting_down') throw error;
+    }
+  }
+}
+
+/**
+ * @param {string} method @param {string} path @param {unknown} body
+ * @param {{signal?: AbortSignal, headers?: Record<string, string>}} options
+ */
+async function sendOnce(method, path, body, { signal, headers }) {
   const json = body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
   let response;
   try {

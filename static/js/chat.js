@@ -8,10 +8,12 @@ import { Composer } from './composer.js';
 import { Contexts } from './contexts.js';
 import { Conversation } from './conversation.js';
 import { Source } from './source.js';
-import { follow, thoughtFor, turnOf } from './turn.js';
+import { follow, pause, thoughtFor, turnOf } from './turn.js';
 import { Warmth } from './warm.js';
 
 /** @typedef {import('./turn.js').Turn} Turn */
+
+const STOP_AGAIN_MS = 500;
 
 /** @param {string} id */
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -182,8 +184,8 @@ class Chat {
     }
   }
 
-  /** @param {string} question */
-  async ask(question) {
+  /** @param {string} question @param {boolean} [again] the answer to asking it before was lost */
+  async ask(question, again = false) {
     if (this.#running) return;
     const { signal } = this.#stay;
     this.notice.clear();
@@ -192,7 +194,7 @@ class Chat {
       const response = await send('POST', `/api/sessions/${await this.#open()}/ask?render=html`, { question }, { signal });
       this.#accepted(turnOf({ id: response.headers.get('Turn-Id') || '', question }), response);
     } catch (error) {
-      if (!signal.aborted) await this.#refused(Problem.from(error), question);
+      if (!signal.aborted) await this.#refused(Problem.from(error), question, again);
     } finally {
       this.composer.lock(false);
     }
@@ -206,15 +208,17 @@ class Chat {
     if (document.activeElement !== document.body && document.activeElement?.checkVisibility() === false) this.composer.input.focus();
   }
 
-  /** @param {Problem} problem @param {string} question it stays in the input */
-  async #refused(problem, question) {
+  /** @param {Problem} problem @param {string} question it stays in the input @param {boolean} again it was tried again */
+  async #refused(problem, question, again) {
     if (this.#missed(problem)) return;
     if (problem.code === 'turn_running') {
       this.notice.say('An answer is still on its way here. Your question waits in the input.');
       if (this.#session) await this.#show(this.#session, this.#stay.signal);
       return;
     }
-    const act = problem.code === 'offline' ? () => this.#recover(question) : () => this.ask(question);
+    const lost = problem.code === 'offline' || (!problem.code && problem.retryable);
+    if (lost && !again) return this.#recover(question);
+    const act = lost ? () => this.#recover(question) : () => this.ask(question);
     this.notice.say(problem.sentence, { label: 'Try again', act });
     if (!this.composer.value) this.composer.value = question;
   }
@@ -226,9 +230,9 @@ class Chat {
       const known = this.conversation.turns.length;
       const turns = this.#session ? (await call('GET', `/api/sessions/${this.#session}?render=html`, undefined, signal)).turns : [];
       if (turns.length > known && turns.at(-1).question === question) this.#accepted(turnFrom(turns.at(-1)), null);
-      else this.ask(question);
+      else await this.ask(question, true);
     } catch (error) {
-      if (!signal.aborted) this.#refused(Problem.from(error), question);
+      if (!signal.aborted) await this.#refused(Problem.from(error), question, true);
     }
   }
 
@@ -239,7 +243,7 @@ class Chat {
     this.composer.running(true);
     await follow(turn, response, {
       changed: () => this.conversation.changed(turn),
-      lost: (problem, again) => this.notice.say(`${problem.sentence} Trying again…`, { label: 'Try now', act: again }, true),
+      lost: (problem, again) => this.notice.say(`${problem.sentence} Reconnecting…`, { label: 'Try now', act: again }, true),
       found: () => this.notice.found(),
     }, signal);
     if (signal.aborted) return;
@@ -253,13 +257,22 @@ class Chat {
 
   async stop() {
     this.composer.input.focus();
-    if (!this.#running) return;
-    this.composer.stopButton.disabled = true;
-    try {
-      await call('POST', `/api/turns/${this.#running.id}/stop`);
-    } catch (error) {
-      this.composer.stopButton.disabled = false;
-      this.notice.say(Problem.from(error).sentence, { label: 'Stop', act: () => this.stop() });
+    const turn = this.#running;
+    if (!turn || this.composer.stopButton.disabled) return;
+    const { signal } = this.#stay;
+    this.composer.stopping(true);
+    while (turn.state === 'running' && !signal.aborted) {
+      try {
+        return await call('POST', `/api/turns/${turn.id}/stop`, undefined, signal);
+      } catch (error) {
+        const problem = Problem.from(error);
+        if (signal.aborted) return;
+        if (!problem.retryable) {
+          this.composer.stopping(false);
+          return this.notice.say(problem.sentence);
+        }
+      }
+      await pause(STOP_AGAIN_MS, signal);
     }
   }
 }

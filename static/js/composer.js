@@ -78,8 +78,14 @@ export class Composer {
     const held = document.activeElement === this.sendButton || document.activeElement === this.stopButton;
     this.sendButton.hidden = on;
     this.stopButton.hidden = !on;
-    this.stopButton.disabled = false;
+    this.stopping(false);
     if (held) this.input.focus();
+  }
+
+  /** @param {boolean} on while the server has been, or is still to be, told */
+  stopping(on) {
+    this.stopButton.disabled = on;
+    this.stopButton.textContent = on ? 'Stopping…' : 'Stop';
   }
 
   #settle() {

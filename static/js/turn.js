@@ -76,26 +76,41 @@ export function apply(turn, event) {
   return event.event in HANDLERS;
 }
 
-const SILENCE_MS = 45_000;
+// The server says something every 15 s at least.
+const SILENCE_MS = 40_000;
+const UNANSWERED_MS = 10_000;
+const LOOK_MS = 1_000;
 const LONGEST_PAUSE_MS = 8_000;
 
-/** @param {Turn} turn @param {Response} response @param {() => void} changed @param {AbortSignal} signal */
-async function drain(turn, response, changed, signal) {
-  if (!response.body) return;
+/**
+ * One attempt: reads until the turn or the stream has ended, or nothing has come for too long by the clock on the wall,
+ * which goes on while a laptop sleeps. A network that comes back may be another one, so then a connection is given up, too.
+ * @param {Turn} turn @param {Response|null} response @param {{changed: () => void, found: () => void}} on
+ * @param {AbortSignal} called off
+ */
+async function attend(turn, response, on, called) {
   const silence = new AbortController();
   const fell = () => silence.abort();
-  let watch = setTimeout(fell, SILENCE_MS);
-  const alive = () => {
-    clearTimeout(watch);
-    watch = setTimeout(fell, SILENCE_MS);
-  };
+  const signal = AbortSignal.any([called, silence.signal]);
+  let heard = Date.now();
+  let patience = UNANSWERED_MS;
+  const watch = setInterval(() => Date.now() - heard > patience && fell(), LOOK_MS);
+  const alive = () => { heard = Date.now(); };
+  addEventListener('online', fell);
   try {
-    for await (const event of read(response.body, { signal: AbortSignal.any([signal, silence.signal]), alive })) {
-      if (apply(turn, event)) changed();
+    const headers = { 'Last-Event-ID': String(turn.last) };
+    response ??= await send('GET', `/api/turns/${turn.id}/events?render=html`, undefined, { signal, headers });
+    on.found();
+    patience = SILENCE_MS;
+    alive();
+    if (!response.body) return;
+    for await (const event of read(response.body, { signal, alive })) {
+      if (apply(turn, event)) on.changed();
       if (turn.state !== 'running') return;
     }
   } finally {
-    clearTimeout(watch);
+    clearInterval(watch);
+    removeEventListener('online', fell);
   }
 }
 
@@ -125,10 +140,7 @@ export async function follow(turn, response, on, signal) {
     const before = turn.last;
     let problem = Problem.from(null);
     try {
-      const headers = { 'Last-Event-ID': String(turn.last) };
-      response ??= await send('GET', `/api/turns/${turn.id}/events?render=html`, undefined, { signal, headers });
-      on.found();
-      await drain(turn, response, on.changed, signal);
+      await attend(turn, response, on, signal);
     } catch (error) {
       problem = Problem.from(error);
       if (!problem.retryable && !signal.aborted) {

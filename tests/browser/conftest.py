@@ -13,8 +13,9 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog,
 from redis import Redis
 
 from app.processes import EmbeddedRedis
+from tests.balancer import Balancer, address
 from tests.browser.chat import Chat
-from tests.browser.serving import Gate, Wire, headstart, sandbox
+from tests.browser.serving import Gate, headstart, sandbox
 
 HERE = Path(__file__).parent
 SPEED = 40
@@ -163,15 +164,15 @@ def chat(page: Page, sandboxed: str) -> Chat:
 
 
 @pytest.fixture
-def wire(gate: Gate, gated_url: str) -> Iterator[Wire]:
+def wire(gate: Gate, gated_url: str) -> Iterator[Balancer]:
     """What `gated` is reached over; the gate behind it opens before it is cut."""
     gate.open_all()
-    with Wire(gated_url).listening() as wire:
+    with Balancer([address(gated_url)]).listening() as wire:
         yield wire
 
 
 @pytest.fixture
-def gated(wire: Wire, page: Page) -> Chat:
+def gated(wire: Balancer, page: Page) -> Chat:
     """The page over the gated server, opened on a small context that nothing has warmed yet."""
     chat = Chat(page, wire.url)
     lines = "\n".join(f"Line {n}: the lighthouse keeper counts ships, and this is ship {n}." for n in range(400))

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -137,59 +137,6 @@ class Gate:
                     self.answers.wait(PATIENCE_S)
                 deltas += 1
             yield line
-
-
-class Wire:
-    """The line between the browser and a server, which can be cut and mended."""
-
-    def __init__(self, server: str) -> None:
-        self._server = (urlsplit(server).hostname or "", urlsplit(server).port or 0)
-        self._ends: list[socket.socket] = []
-        self._whole = True
-        self.url = ""
-
-    def cut(self) -> None:
-        self._whole = False
-        for end in self._ends:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def mend(self) -> None:
-        self._whole = True
-
-    @contextmanager
-    def listening(self) -> Iterator["Wire"]:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            accepting = threading.Thread(target=self._accept, args=(listener,), daemon=True)
-            accepting.start()
-            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            yield self
-            listener.shutdown(socket.SHUT_RDWR)
-            self.cut()
-            accepting.join(PATIENCE_S)
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                near = listener.accept()[0]
-            except OSError:
-                return
-            if not self._whole:
-                near.close()
-                continue
-            far = socket.create_connection(self._server)
-            self._ends += [near, far]
-            for source, target in ((near, far), (far, near)):
-                threading.Thread(target=_carry, args=(source, target), daemon=True).start()
-
-
-def _carry(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_RDWR)
-    source.close()
 
 
 def _answer(handler: BaseHTTPRequestHandler, status: int, kind: str, pieces: "list[bytes] | Iterator[bytes]") -> None:

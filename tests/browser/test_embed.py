@@ -13,8 +13,9 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page, Response, Route, expect
 
+from tests.balancer import Balancer
 from tests.browser.conftest import Complaints
-from tests.browser.serving import Gate, Wire, headstart
+from tests.browser.serving import Gate, headstart
 from tests.browser.test_modules import split
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,7 +58,7 @@ class Embedded:
 
 
 @pytest.fixture
-def embedded(wire: Wire, page: Page) -> Embedded:
+def embedded(wire: Balancer, page: Page) -> Embedded:
     found = Embedded(page, wire.url, "Lighthouse")
     found.add_lighthouse()
     return found.open()
@@ -136,7 +137,7 @@ def test_a_page_of_an_allowed_origin_can_do_it_too(page: Page, tmp_path: Path) -
 
 
 def test_an_answer_is_whole_when_the_network_was_cut_in_its_middle(
-    embedded: Embedded, gate: Gate, wire: Wire, complaints: Complaints
+    embedded: Embedded, gate: Gate, wire: Balancer, complaints: Complaints
 ) -> None:
     complaints.expects("net::ERR")
     begun = sessions_of(embedded.page)

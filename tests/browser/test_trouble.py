@@ -4,9 +4,10 @@ import re
 
 from playwright.sync_api import BrowserContext, expect
 
+from tests.balancer import Balancer
 from tests.browser.chat import Chat
 from tests.browser.conftest import Complaints
-from tests.browser.serving import Gate, Wire
+from tests.browser.serving import Gate
 
 
 def test_a_refused_key_is_said_at_the_chip_and_at_the_answer(gated: Chat, gate: Gate) -> None:
@@ -70,7 +71,7 @@ def test_a_question_that_is_too_long_is_refused_with_the_reason(gated: Chat, com
 
 
 def test_a_cut_connection_is_taken_up_where_it_broke(
-    gated: Chat, gate: Gate, wire: Wire, complaints: Complaints
+    gated: Chat, gate: Gate, wire: Balancer, complaints: Complaints
 ) -> None:
     complaints.expects("net::ERR")
     gate.hold_answers(after_deltas=3)
@@ -78,7 +79,7 @@ def test_a_cut_connection_is_taken_up_where_it_broke(
     expect(turn.locator(".prose")).not_to_be_empty()
     wire.cut()
     gate.open_all()
-    expect(gated.notice).to_contain_text("Trying again…")
+    expect(gated.notice).to_contain_text("Reconnecting…")
     wire.mend()
     gated.expect_state(turn, "done")
     expect(gated.notice).to_be_hidden()
