@@ -76,6 +76,9 @@ def _glob(segment: str) -> str:
 
 def _matches(segments: Sequence[str], names: Sequence[str]) -> bool:
     """Whether the whole of `names` fits. Looks at each pair at most once: a stranger may have written the rule."""
+    if len(segments) == 2 and segments[0] == "**":
+        # Most rules are about a name, wherever it is.
+        return bool(names) and (segments[1] == "**" or fnmatchcase(names[-1], segments[1]))
     # The numbers of names that the segments so far can have used up.
     used = {0}
     for number, segment in enumerate(segments):

@@ -20,7 +20,7 @@ SECRETS = (
 )
 EXAMPLES = (".example", ".sample", ".template", ".dist")
 # Rules that are tried, over all paths: a stranger may have written both.
-MAX_TRIED = 5_000_000
+MAX_TRIED = 2_000_000
 MAX_GITIGNORE_BYTES = 100_000
 TOO_PRIVATE = "may hold secrets; name the file itself to add it"
 
