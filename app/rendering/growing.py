@@ -6,6 +6,7 @@ nothing yet: it may turn out to go on with the block before it.
 
 from collections.abc import Sequence
 
+from app.rendering.halves import completed
 from app.rendering.markdown import html_of, split
 
 
@@ -35,12 +36,15 @@ class Growing:
         return [html_of(block, self._marks) for block in blocks[:-1]]
 
     def rest(self) -> list[str]:
-        """The HTML of the blocks that are not finished, as they stand: one, or a few when a line is half written."""
-        return [html_of(block, self._marks) for block in split(self._rest)]
+        """The HTML of the blocks that are not finished, as they stand: one, or a few when a line is half written. What a
+        word has begun is taken to end with it."""
+        blocks = split(self._rest)
+        said = next((token.content for block in blocks[-1:] for token in reversed(block) if token.type == "inline"), "")
+        whole = completed(self._rest, said)
+        return [html_of(block, self._marks) for block in (blocks if whole == self._rest else split(whole))]
 
     def finish(self) -> list[str]:
         """The HTML of all the blocks that were left: the text is whole."""
         self._rest, self._half = self._rest + self._half, ""
-        last = self.rest()
-        self._rest = ""
-        return last
+        blocks, self._rest = split(self._rest), ""
+        return [html_of(block, self._marks) for block in blocks]

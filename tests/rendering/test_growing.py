@@ -133,6 +133,28 @@ def test_citations_stand_where_they_stood_however_they_came(parts: list[tuple[st
     assert answer.blocks == blocks_of(content)
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a **bo", "<p>a <strong>bo</strong></p>"),
+        ("a **bold*", "<p>a <strong>bold</strong></p>"),
+        ("a **", "<p>a</p>"),
+        ("`x` and ``co`de", "<p><code>x</code> and <code>co`de</code></p>"),
+        ("a `", "<p>a</p>"),
+        ("- see [the *docs*](https://a.exa", "<ul>\n<li>see the <em>docs</em></li>\n</ul>"),
+        ("# ~~go", "<h3><s>go</s></h3>"),
+        ("2 * 3, a_b, x[1](", "<p>2 * 3, a_b, x[1](</p>"),
+        ("```\n**x", None),
+        ("$$\n**x", None),
+    ],
+)
+def test_what_is_half_written_is_shown_as_what_it_becomes(text: str, shown: str | None) -> None:
+    answer = AnswerHtml()
+    answer.take("content_block_start", {"content_block": text_block(text)})
+    answer.advance()
+    assert answer.rest() == (shown or "".join(blocks_of([text_block(text)])))
+
+
 @pytest.mark.parametrize("again", ["restart", "message_start"])
 def test_what_begins_anew_forgets_what_was(again: str) -> None:
     answer = AnswerHtml()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.rendering.answer import blocks_of
+from app.rendering.answer import AnswerHtml, blocks_of
 from app.rendering.code import coloured
 from app.rendering.markdown import html_of, split
 from app.rendering.sanitize import clean
@@ -67,6 +67,16 @@ def test_no_payload_becomes_markup(payload: str) -> None:
         for block in blocks_of([{"type": "text", "text": around.replace("{}", payload)}]):
             assert Read(block).wrong == []
     assert Read(clean(payload)).wrong == []
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_no_half_of_a_payload_does_either(payload: str) -> None:
+    for cut in range(1, len(payload), 5):
+        answer = AnswerHtml()
+        answer.take(
+            "content_block_start", {"content_block": {"type": "text", "text": f"see **this [x]({payload[:cut]}"}}
+        )
+        assert Read(answer.rest()).wrong == []
 
 
 citations = st.fixed_dictionaries(
