@@ -32,6 +32,7 @@ from app.store.connection import Store, StoreUnavailable
 from app.store.contexts import Contexts
 from app.store.cookies import Cookies
 from app.store.ledger import LedgerStore
+from app.store.listing import Listing
 from app.store.sessions import Sessions
 from app.store.spending import Spending
 from app.store.turns import Turns
@@ -40,6 +41,7 @@ from app.store.uses import Uses
 from app.store.warms import Warms
 from app.turns.asking import Asking, FirstEvent
 from app.turns.conversations import Conversations
+from app.turns.finding import Finding
 from app.turns.journal import Journal
 from app.turns.problems import problem_of
 from app.turns.services import Services
@@ -52,7 +54,7 @@ from app.warm.prospects import Prospects
 from app.warm.speculation import Limits, Speculation
 from app.warm.state import warm_json
 from app.warm.writer import Writer
-from app.web import contexts, operations, pages, sessions, sift, turns
+from app.web import contexts, finding, operations, pages, sessions, sift, turns
 from app.web.admin import Admin
 from app.web.description import DESCRIPTION, TAGS, describe, operation_id
 from app.web.forwarded import ForwardedMiddleware
@@ -81,6 +83,7 @@ def create_app(
     store = Store(redis_url)
     upstream = Upstream(base_url, api_key, timeout_s=settings.upstream_timeout_s, max_retries=settings.upstream_retries)
     stored_contexts, stored_sessions, stored_turns = Contexts(store), Sessions(store), Turns(store)
+    listing = Listing(store)
     prefixes = Prefixes(stored_contexts, stored_sessions)
     ledger = Ledger(LedgerStore(store, upstream.identity), time.time)
     spending = Spending(store, upstream.identity)
@@ -95,6 +98,7 @@ def create_app(
         speculation=speculation,
     )
     prospects, uses = Prospects(warms), Uses(store)
+    patience = Patience(ledger, prospects, settings.join_timeout_s)
     coordinator = Coordinator(
         warms=warms,
         writer=writer,
@@ -103,12 +107,13 @@ def create_app(
         speculation=speculation,
         uses=uses,
         prospects=prospects,
-        patience=Patience(ledger, prospects, settings.join_timeout_s),
+        patience=patience,
     )
     conversations = Conversations(stored_sessions, stored_turns, prefixes, coordinator.lifetime)
     services = Services(
         turns=stored_turns,
         sessions=stored_sessions,
+        listing=listing,
         journal=Journal(stored_turns),
         coordinator=coordinator,
         prefixes=prefixes,
@@ -130,8 +135,10 @@ def create_app(
         ),
         fetcher=(fetcher or Fetcher()) if settings.fetch_urls == "on" else None,
         conversations=conversations,
+        finding=Finding(stored_sessions, listing),
         asking=asking,
         coordinator=coordinator,
+        patience=patience,
         ledger=ledger,
         rendered=Rendered(stored_turns.of_session),
         notice=settings.notice,
@@ -234,7 +241,7 @@ def _first_event(event: FirstEvent) -> dict[str, object]:
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    for room in (contexts, sift, sessions, turns, operations, pages):
+    for room in (contexts, sift, finding, sessions, turns, operations, pages):
         app.include_router(room.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     # The last one added is the first to see a request.

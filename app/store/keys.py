@@ -52,6 +52,11 @@ def _is_hex(text: str, digits: int) -> bool:
     return len(text) == digits and not set(text) - set("0123456789abcdef")
 
 
+def trace(id: str) -> str:
+    """What stands for an id and leads nowhere: it may outlive what was erased."""
+    return hashlib.sha256(id.encode()).hexdigest()[:_RANDOM_DIGITS]
+
+
 def session(session: str) -> str:
     return f"hs:{{{session}}}:session"
 
@@ -106,6 +111,14 @@ def context_owners(context: str) -> str:
 
 def contexts_of(owner: str) -> str:
     return f"hs:owner:{{{owner}}}:contexts"
+
+
+def sessions_of(owner: str) -> str:
+    return f"hs:owner:{{{owner}}}:sessions"
+
+
+def family(family: str) -> str:
+    return f"hs:family:{{{family}}}"
 
 
 def bytes_of(owner: str) -> str:

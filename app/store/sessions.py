@@ -2,9 +2,14 @@
 
 `hs:{s}:session` is a hash of small facts, `hs:{s}:transcript` the bytes its complete turns appended, `hs:{s}:ends` where
 each of them ends, `hs:{s}:turns` the ids of all its turns, in order. A transcript grows only in `finish_turn.lua`.
+
+Two sorted sets lead to sessions: an owner's, by when each was last asked (`app/store/listing.py` reads it), and that of a
+family, which has what was forked from one another. They live in other slots than the sessions, so each is written where a
+crash before or after leaves at most a name too many, and whoever reads them drops names of sessions that are gone.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +22,8 @@ class SessionRecord:
     """A session's small facts. `parameters` is what its opening is rendered from; `digests` are those of its prefixes,
     one per complete turn and the current one last, `sizes` their bytes; `running` is the turn that runs, or None;
     `last_message` the upstream's id of the last complete turn's answer; of the prefixes' bytes, `pdf_bytes` are PDFs with
-    `pages` in all."""
+    `pages` in all. `title` is what the owner calls it, if anything. A fork has the `family` of what it was forked from,
+    whose trace is `parent`, and `shared` are the traces of the turns that it began with."""
 
     id: str
     owner: str
@@ -33,6 +39,10 @@ class SessionRecord:
     last_message: str | None = None
     pdf_bytes: int = 0
     pages: int = 0
+    title: str | None = None
+    family: str = ""
+    parent: str | None = None
+    shared: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -55,7 +65,8 @@ class Sessions:
                 *("parameters", json.dumps(record.parameters), "created_ms", record.created_ms),
                 *("breakpoints", record.breakpoints, "sizes", ",".join(map(str, record.sizes))),
                 *("digests", ",".join(record.digests), "running", ""),
-                *("pdf_bytes", record.pdf_bytes, "pages", record.pages),
+                *("pdf_bytes", record.pdf_bytes, "pages", record.pages, "title", record.title or ""),
+                *("family", record.family, "parent", record.parent or "", "shared", ",".join(record.shared)),
             )
         ]
         if transcript:
@@ -65,26 +76,33 @@ class Sessions:
 
     async def get(self, session: str) -> SessionRecord | None:
         """The small facts of `session`; None when there is none."""
-        fields = await self._store.do("HGETALL", keys.session(session))
-        if not fields:
-            return None
-        text = {name.decode(): value.decode() for name, value in fields.items()}
-        return SessionRecord(
-            id=session,
-            owner=text["owner"],
-            context=text["context"],
-            context_name=text["context_name"],
-            isolation=text["isolation"] or None,
-            parameters=json.loads(text["parameters"]),
-            created_ms=int(text["created_ms"]),
-            breakpoints=int(text["breakpoints"]),
-            digests=tuple(text["digests"].split(",")),
-            sizes=tuple(map(int, text["sizes"].split(","))),
-            running=text["running"] or None,
-            last_message=text.get("last_message") or None,
-            pdf_bytes=int(text.get("pdf_bytes", 0)),
-            pages=int(text.get("pages", 0)),
-        )
+        return _record(session, await self._store.do("HGETALL", keys.session(session)))
+
+    async def get_all(self, sessions: Sequence[str]) -> list[SessionRecord | None]:
+        """The small facts of each of `sessions`."""
+        answers = await self._store.batch([("HGETALL", keys.session(session)) for session in sessions])
+        return [_record(session, answer) for session, answer in zip(sessions, answers, strict=True)]
+
+    async def rename(self, sessions: Sequence[str], title: str) -> None:
+        """Have `sessions`, as far as they are still there, be called `title`."""
+        for session in sessions:
+            await self._store.run("rename_session", [keys.session(session)], [title])
+
+    async def relate(self, parent: SessionRecord, fork: SessionRecord) -> None:
+        """Have `parent` and its `fork` be found in their family."""
+        born: list[str | int] = [parent.created_ms, parent.id, fork.created_ms, fork.id]
+        await self._store.do("ZADD", keys.family(fork.family), *born)
+
+    async def family(self, record: SessionRecord, most: int) -> list[SessionRecord]:
+        """What was forked from one another and is still there, the eldest first: at least `record`, at most `most`."""
+        names = await self._store.do("ZRANGE", keys.family(record.family), 0, most - 1)
+        others = [name.decode() for name in names if name.decode() != record.id]
+        if not others:
+            return [record]
+        found = dict(zip(others, await self.get_all(others), strict=True))
+        if gone := [session for session, other in found.items() if other is None]:
+            await self._store.do("ZREM", keys.family(record.family), *gone)
+        return sorted((record, *filter(None, found.values())), key=lambda one: (one.created_ms, one.id))
 
     async def transcript(self, session: str) -> tuple[bytes, list[Any]]:
         """The bytes that complete turns appended, and their ends as they were stored."""
@@ -93,8 +111,9 @@ class Sessions:
         )
         return turns or b"", [json.loads(end) for end in ends]
 
-    async def erase(self, session: str) -> None:
-        """Erase `session`, its transcript, its turns and their journals."""
+    async def erase(self, record: SessionRecord) -> None:
+        """Erase the session, its transcript, its turns and their journals."""
+        session = record.id
         # The session first: from then on it accepts no turn that would be left behind.
         await self._store.do("DEL", keys.session(session))
         turns = [turn.decode() for turn in await self._store.do("LRANGE", keys.turn_list(session), 0, -1)]
@@ -103,3 +122,34 @@ class Sessions:
         await self._store.do("DEL", *named, *owned)
         if turns:
             await self._store.do("ZREM", keys.RUNNING, *turns)
+        await self._store.batch(
+            [("ZREM", keys.sessions_of(record.owner), session), ("ZREM", keys.family(record.family), session)]
+        )
+
+
+def _record(session: str, fields: dict[bytes, bytes]) -> SessionRecord | None:
+    """A session as it is stored; one of before has no family yet, and begins its own under its trace."""
+    if not fields:
+        return None
+    text = {name.decode(): value.decode() for name, value in fields.items()}
+    shared = text.get("shared")
+    return SessionRecord(
+        id=session,
+        owner=text["owner"],
+        context=text["context"],
+        context_name=text["context_name"],
+        isolation=text["isolation"] or None,
+        parameters=json.loads(text["parameters"]),
+        created_ms=int(text["created_ms"]),
+        breakpoints=int(text["breakpoints"]),
+        digests=tuple(text["digests"].split(",")),
+        sizes=tuple(map(int, text["sizes"].split(","))),
+        running=text["running"] or None,
+        last_message=text.get("last_message") or None,
+        pdf_bytes=int(text.get("pdf_bytes", 0)),
+        pages=int(text.get("pages", 0)),
+        title=text.get("title") or None,
+        family=text.get("family") or keys.trace(session),
+        parent=text.get("parent") or None,
+        shared=tuple(shared.split(",")) if shared else (),
+    )

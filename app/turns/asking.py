@@ -3,6 +3,7 @@
 Every process runs one of these. A turn is produced by the process that accepted it, as long as that lives.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from app.prompt.render import ask_tail
 from app.store import keys
+from app.store.listing import Place
 from app.store.sessions import SessionRecord
 from app.store.turns import Entry, EventId, TurnState
 from app.turns.conversations import UnknownSession
@@ -167,15 +169,21 @@ class Asking:
         return state
 
     async def _accept(self, session: SessionRecord, turn: str, question: str, plan: Plan) -> Entry:
-        await self._services.turns.vouch([turn], VOUCHED_MS)
+        asked_ms = round(self._clock() * 1000)
+        listing = self._services.listing
+        # Before the turn is there: what was asked is never missing in its owner's list.
+        await asyncio.gather(
+            self._services.turns.vouch([turn], VOUCHED_MS),
+            listing.note(session.owner, Place(asked_ms, session.id)),
+        )
         number = EventId(0, 1)
         first = first_entry(own_frame(number, "turn", self._first_event(FirstEvent(session.id, turn, plan))))
-        asked_ms = round(self._clock() * 1000)
         fields: dict[str, str | int] = {"session": session.id, "question": question, "asked_ms": asked_ms}
         try:
             running = await self._services.turns.accept(session.id, turn, fields, first.frame)
         except LookupError:
             await self._services.turns.forget_running(turn)
+            await listing.drop(session.owner, [session.id])
             raise UnknownSession(session.id) from None
         if running is not None:
             await self._services.turns.forget_running(turn)

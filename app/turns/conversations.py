@@ -107,6 +107,7 @@ class Conversations:
             running=None,
             pdf_bytes=pdf_bytes,
             pages=pages,
+            family=keys.trace(session),
         )
         record = await self._measured(record, Transcript(opening, b"", (), ttl))
         await self._sessions.create(record)
@@ -142,15 +143,19 @@ class Conversations:
             digests=record.digests[:complete],
             sizes=record.sizes[:complete],
             running=None,
+            parent=keys.trace(record.id),
+            shared=(*record.shared, *(keys.trace(turn["turn"]) for turn in turns[len(record.shared) :]))[:after_turn],
         )
         forked = await self._measured(forked, shared)
         await self._sessions.create(forked, shared.turns, [end.as_list() for end in ends])
         await self._turns.copy(forked.id, turns)
+        # When it has everything: nobody is to be led to half a branch.
+        await self._sessions.relate(record, forked)
         return forked
 
     async def erase(self, record: SessionRecord) -> None:
         """Erase the session with its transcript, turns and journals."""
-        await self._sessions.erase(record.id)
+        await self._sessions.erase(record)
 
     async def _measured(self, record: SessionRecord, transcript: Transcript) -> SessionRecord:
         """`record` with its current prefix's digest, size and breakpoints."""

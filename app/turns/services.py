@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.ledger.book import Ledger
+from app.store.listing import Listing
 from app.store.sessions import Sessions
 from app.store.turns import Turns
 from app.turns.journal import Journal
@@ -18,6 +19,7 @@ class Services:
 
     turns: Turns
     sessions: Sessions
+    listing: Listing
     journal: Journal
     coordinator: Coordinator
     prefixes: Prefixes

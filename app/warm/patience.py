@@ -7,7 +7,7 @@ import time
 
 from app.ledger.book import Ledger
 from app.store.sessions import SessionRecord
-from app.store.warms import WarmRecord
+from app.store.warms import WarmRecord, WarmState
 from app.warm.prospects import Prospects
 
 # A question gives up on a warm that takes this many times as long as it should, and never before the floor.
@@ -34,6 +34,16 @@ class Patience:
         prospect = await self._prospects.of(session, record)
         predicted = JOIN_FLOOR_S + JOIN_MULTIPLE * pace.predict(prospect.tokens)
         return time.monotonic() + min(self._join_timeout_s, predicted)
+
+    async def predicted_ms(self, session: SessionRecord, record: WarmRecord) -> int | None:
+        """What a warm under way should take from its start, for who waits; None when there is none, or too little known."""
+        if record.state is not WarmState.WARMING:
+            return None
+        pace = await self._ledger.pace(session.parameters["model"])
+        if pace is None:
+            return None
+        prospect = await self._prospects.of(session, record)
+        return round(1000 * pace.predict(prospect.tokens))
 
     async def young_ms(self, session: SessionRecord, record: WarmRecord) -> int:
         """The age below which a warm of the current prefix is slower to wait for than to replace; 0 when not known.

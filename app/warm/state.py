@@ -3,15 +3,17 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from app.store.warms import WarmRecord
+from app.store.warms import WarmRecord as WarmRecord
 
 
-def warm_json(record: WarmRecord, session: str) -> dict[str, Any]:
-    """The contract's `warm` for `session`: `shared` says that another session's call made it."""
+def warm_json(record: WarmRecord, session: str, predicted_ms: int | None = None) -> dict[str, Any]:
+    """The contract's `warm` for `session`: `shared` says that another session's call made it;
+    `predicted_ms` is what one under way should take."""
     return {
         "state": record.state.value,
         "reason": record.reason,
         "started_at": rfc3339(record.started_ms),
+        "predicted_ms": predicted_ms,
         "expires_at": rfc3339(record.expires_ms),
         "tokens_read": record.tokens_read,
         "tokens_written": record.tokens_written,

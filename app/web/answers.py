@@ -28,6 +28,7 @@ _WARM = {
     "state": "warm",
     "reason": None,
     "started_at": "2026-03-01T09:30:00.000Z",
+    "predicted_ms": None,
     "expires_at": "2026-03-01T09:35:21.000Z",
     "tokens_read": 0,
     "tokens_written": 197144,
@@ -75,6 +76,30 @@ _ANSWERED = {
     "problem": None,
     "stopped": None,
     "asked_at": "2026-03-01T09:30:31.402Z",
+    "branches": [_SESSION],
+}
+_WITH_TURNS = _BEGUN | {
+    "title": "How does a TaskGroup cancel its tasks?",
+    "conversation": "d1" * 16,
+    "forked_from": {"session": "s_" + "c4" * 16, "after_turn": 0},
+    "turns": [_ANSWERED],
+}
+_EXPORTED = {
+    name: value
+    for name, value in _WITH_TURNS.items()
+    if name not in ("isolation", "prefix", "warm", "conversation", "forked_from")
+}
+_LISTED = {
+    "session": _SESSION,
+    "title": "How does a TaskGroup cancel its tasks?",
+    "conversation": "d1" * 16,
+    "context": _CONTEXT,
+    "context_name": "asyncio",
+    "model": "claude-sonnet-5-5",
+    "created_at": "2026-03-01T09:29:58.120Z",
+    "asked_at": "2026-03-01T09:30:31.402Z",
+    "turns": 3,
+    "match": "… waits for them, then raises an ExceptionGroup …",
 }
 _HELD = {
     "context": _CONTEXT,
@@ -153,6 +178,8 @@ class Warm(BaseModel):
     reason: str | None
     """Why it is not warm: a code."""
     started_at: Time | None
+    predicted_ms: int | None
+    """What a warm under way should take from its start, by what was learned of the upstream's speed."""
     expires_at: Time | None
     tokens_read: int | None
     tokens_written: int | None
@@ -228,6 +255,51 @@ class Session(BaseModel):
     warm: Warm
 
 
+class Fork(BaseModel):
+    """What a session was forked from."""
+
+    session: str
+    after_turn: int
+
+
+class Listed(BaseModel):
+    """A conversation, or a branch of one, in the list."""
+
+    model_config = _like(_LISTED)
+
+    session: str
+    title: str
+    """As its owner calls it, or its first question."""
+    conversation: str
+    """The same for a session and all that was forked from it."""
+    context: str
+    context_name: str
+    model: str
+    created_at: Time
+    asked_at: Time
+    """When its last question was asked."""
+    turns: int
+    match: str | None
+    """Of a search that found words in a question or an answer: what stands around them."""
+
+
+class Listing(BaseModel):
+    """Conversations, the last asked first."""
+
+    model_config = _like({"sessions": [_LISTED], "next": None})
+
+    sessions: list[Listed]
+    next: str | None
+    """The `cursor` with which the list goes on; null at its end."""
+
+
+class Renamed(BaseModel):
+    model_config = _like({"session": _SESSION, "title": "Cancelling tasks"})
+
+    session: str
+    title: str
+
+
 class Turn(BaseModel):
     """A question and its answer; of a running, stopped or failed one, the answer as far as it came."""
 
@@ -244,6 +316,8 @@ class Turn(BaseModel):
     stopped: Literal["unread"] | None
     """Why it was stopped, when nobody asked for that."""
     asked_at: Time
+    branches: list[str]
+    """A session for each question that was asked at this point, this one among them, in the order of their making."""
     html: Annotated[list[str] | SkipJsonSchema[None], _ABSENT] = None
     """With `render=html`: the answer's blocks, each one element."""
 
@@ -251,8 +325,28 @@ class Turn(BaseModel):
 class Conversation(Session):
     """A session with its turns."""
 
-    model_config = _like(_BEGUN | {"turns": [_ANSWERED]})
+    model_config = _like(_WITH_TURNS)
 
+    title: str
+    """As its owner calls it, or its first question; empty before that."""
+    conversation: str
+    """The same for a session and all that was forked from it."""
+    forked_from: Fork | None
+    """Null also when that was erased."""
+    turns: list[Turn]
+
+
+class Exported(BaseModel):
+    """All of a conversation that there is to read."""
+
+    model_config = _like(_EXPORTED)
+
+    session: str
+    title: str
+    context: str
+    context_name: str
+    model: str
+    created_at: Time
     turns: list[Turn]
 
 

@@ -47,6 +47,8 @@ _MENTIONED: tuple[type[BaseModel], ...] = (
     answers.Conversation,
     answers.Warmed,
     answers.Contexts,
+    answers.Listing,
+    answers.Exported,
     answers.WholeContext,
     answers.AddedContext,
     answers.Sifted,

@@ -177,7 +177,7 @@ async def answer_http(request: Request, error: Exception) -> Response:
 def _methods(request: Request) -> str:
     """The methods that the path takes. The router names only those of the first route that has it."""
     found: set[str] = set()
-    for method in ("GET", "POST", "DELETE"):
+    for method in ("GET", "POST", "PATCH", "DELETE"):
         scope = dict(request.scope, method=method)
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
             found.add(method)

@@ -12,7 +12,9 @@ from app.contexts.library import Library
 from app.ledger.book import Ledger
 from app.turns.asking import Asking
 from app.turns.conversations import Conversations
+from app.turns.finding import Finding
 from app.warm.coordinator import Coordinator
+from app.warm.patience import Patience
 from app.web.admin import Admin
 from app.web.owners import Visitors
 from app.web.rendered import Rendered
@@ -30,8 +32,10 @@ class Rooms:
     library: Library
     fetcher: Fetcher | None
     conversations: Conversations
+    finding: Finding
     asking: Asking
     coordinator: Coordinator
+    patience: Patience
     ledger: Ledger
     rendered: Rendered
     notice: Mapping[str, str | None]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from app.contexts.documents import Skipped
 from app.contexts.library import ContextView
 from app.turns.conversations import Session, TurnView
+from app.turns.finding import MAX_TITLE_CHARS, Listed
 from app.warm.state import rfc3339
 
 MAX_NAME_CHARS = 200
@@ -140,6 +141,29 @@ class ForkBody(Taken):
     """The last turn that is shared; 0 shares the context alone."""
 
 
+class TitleBody(Taken):
+    """What a conversation is to be called."""
+
+    title: Annotated[str, _SAID, Field(max_length=MAX_TITLE_CHARS, pattern=r"\S", examples=["Cancelling tasks"])]
+
+
+def listed_json(listed: Listed) -> dict[str, Any]:
+    """A session in a list."""
+    session = listed.session
+    return {
+        "session": session.id,
+        "title": listed.title,
+        "conversation": session.family,
+        "context": session.context,
+        "context_name": session.context_name,
+        "model": session.parameters["model"],
+        "created_at": rfc3339(session.created_ms),
+        "asked_at": rfc3339(listed.asked_ms),
+        "turns": listed.turns,
+        "match": listed.match,
+    }
+
+
 def context_json(view: ContextView, *, whole: bool = False) -> dict[str, Any]:
     """A context; `whole` adds its instructions and the documents' titles."""
     shown = {
@@ -188,8 +212,8 @@ def session_json(session: Session, warm: dict[str, Any], tokens: int | None) -> 
     }
 
 
-def turn_json(view: TurnView) -> dict[str, Any]:
-    """A turn of a session."""
+def turn_json(view: TurnView, branches: list[str]) -> dict[str, Any]:
+    """A turn of a session; `branches` lead to each question that was asked at this point."""
     return {
         "turn": view.turn,
         "number": view.number,
@@ -201,4 +225,5 @@ def turn_json(view: TurnView) -> dict[str, Any]:
         "problem": view.problem,
         "stopped": view.stopped,
         "asked_at": rfc3339(view.asked_ms),
+        "branches": branches,
     }

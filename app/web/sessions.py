@@ -1,19 +1,20 @@
 """/api/sessions: conversations, warming them, asking them."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from app import tracing
 from app.turns.conversations import Session
-from app.warm.state import warm_json
+from app.warm.state import WarmRecord, warm_json
 from app.web import answers
 from app.web.description import gives, problems, streams
+from app.web.finding import title_of, told
 from app.web.live import with_html
 from app.web.problems import invalid
 from app.web.rooms import Asker, InRooms, Rooms, Visiting
-from app.web.schemas import AskBody, ForkBody, Index, Render, SessionBody, WarmBody, session_json, turn_json
+from app.web.schemas import AskBody, ForkBody, Index, Render, SessionBody, WarmBody, session_json
 from app.web.streams import EventStream, event_stream
 
 router = APIRouter(prefix="/api/sessions", tags=["sessions"])
@@ -31,6 +32,8 @@ _BEGUN = gives(
 )
 _ASKED = streams("The answer, as it comes.", links=("tail", "stop"))
 _MISSING = ("session_not_found",)
+
+WithBranches = Annotated[bool, Query(description="Erase what is joined to it by forks, too.")]
 
 
 @router.post(
@@ -64,11 +67,18 @@ async def show_session(session: str, rooms: InRooms, asker: Asker, render: Rende
     """A conversation with all its turns."""
     found = await rooms.conversations.get(session, asker)
     turns = await rooms.conversations.turns_of(found)
-    told = [turn_json(turn) for turn in turns]
+    branches = await rooms.finding.branches(found)
+    turns_told = told(found, turns, branches)
     if render == "html":
         rendered = await rooms.rendered.of_session(found.id)
-        told = [turn | {"html": rendered.get(turn["turn"], [])} for turn in told]
-    return await _shown(rooms, found) | {"turns": told}
+        turns_told = [turn | {"html": rendered.get(turn["turn"], [])} for turn in turns_told]
+    forked = {"session": branches.parent, "after_turn": branches.after_turn} if branches.parent else None
+    return await _shown(rooms, found) | {
+        "title": title_of(found, turns),
+        "conversation": found.family,
+        "forked_from": forked,
+        "turns": turns_told,
+    }
 
 
 @router.get(
@@ -85,13 +95,19 @@ async def show_passage(
     return asdict(await rooms.library.passage(found.context, number, start, end))
 
 
-@router.delete("/{session}", status_code=204, response_description="Erased.", responses=problems(*_MISSING))
-async def erase_session(session: str, rooms: InRooms, asker: Asker) -> Response:
+@router.delete(
+    "/{session}",
+    status_code=204,
+    response_description="Erased.",
+    responses=problems(*_MISSING, "invalid_request"),
+)
+async def erase_session(session: str, rooms: InRooms, asker: Asker, branches: WithBranches = False) -> Response:
     """Erase a conversation: its transcript, its turns and their journals."""
     found = await rooms.conversations.get(session, asker)
-    if found.running is not None:
-        await rooms.asking.stop(found.running, asker)
-    await rooms.conversations.erase(found)
+    for one in await rooms.finding.relatives(found) if branches else [found]:
+        if one.running is not None:
+            await rooms.asking.stop(one.running, asker)
+        await rooms.conversations.erase(one)
     return Response(status_code=204)
 
 
@@ -118,7 +134,7 @@ async def warm_session(
             may_spend=lambda: rooms.limits.has_money(visitor),
         )
         tracing.note(state=record.state.value, reason=record.reason)
-    return {"warm": warm_json(record, found.id)}
+    return {"warm": await _warm(rooms, found, record)}
 
 
 @router.post(
@@ -170,7 +186,11 @@ async def _begun(rooms: Rooms, session: Session, response: Response) -> dict[str
 
 async def _shown(rooms: Rooms, session: Session) -> dict[str, Any]:
     record = await rooms.coordinator.state(session)
-    return session_json(session, warm_json(record, session.id), record.tokens)
+    return session_json(session, await _warm(rooms, session, record), record.tokens)
+
+
+async def _warm(rooms: Rooms, session: Session, record: WarmRecord) -> dict[str, Any]:
+    return warm_json(record, session.id, await rooms.patience.predicted_ms(session, record))
 
 
 def _checked(question: str, most: int) -> str:

@@ -1,0 +1,146 @@
+"""Finding one's conversations again: the list of them, the words in them, and the branches that lead off them."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.store import keys
+from app.store.listing import Listing, Said
+from app.store.listing import Place as Place
+from app.store.sessions import SessionRecord, Sessions
+from app.turns.answer import visible_text
+
+MAX_TITLE_CHARS = 200
+MAX_BRANCHES = 200
+# What one search looks through before it answers with what it has and where to go on, and how much of that at a time.
+SEARCHED = 200
+_AT_A_TIME = 20
+_AUTOMATIC_CHARS = 80
+_AROUND_CHARS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A session as a list shows it. `forked_from` is the session that it left after turn `after_turn`, if that is still
+    there; `match` a few words around what was searched for."""
+
+    session: SessionRecord
+    title: str
+    asked_ms: int
+    turns: int
+    match: str | None = None
+
+    @property
+    def place(self) -> Place:
+        return Place(self.asked_ms, self.session.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """Where a session stands among its relatives: what it left, if that is still there, after how many turns; and for
+    each of its turns the sessions to go to for each question that was asked at this point, itself among them."""
+
+    parent: str | None
+    after_turn: int
+    at: list[list[str]]
+
+
+class Finding:
+    """Looks through the sessions of one owner at a time."""
+
+    def __init__(self, sessions: Sessions, listing: Listing) -> None:
+        self._sessions = sessions
+        self._listing = listing
+
+    async def newest(self, owner: str, after: Place | None, most: int) -> tuple[list[Listed], Place | None]:
+        """The sessions of `owner` that were asked before `after`, the last asked first, and after which one it goes on."""
+        places = await self._listing.newest(owner, after, most)
+        return await self._described(owner, places), places[-1] if len(places) == most else None
+
+    async def search(self, owner: str, words: str, after: Place | None, most: int) -> tuple[list[Listed], Place | None]:
+        """Those of them with `words` in a title, a question or an answer, whatever their case. Looks through so many
+        sessions, then says after which one to go on."""
+        wanted = re.compile(re.escape(words), re.IGNORECASE)
+        found: list[Listed] = []
+        for _ in range(0, SEARCHED, _AT_A_TIME):
+            places = await self._listing.newest(owner, after, _AT_A_TIME)
+            listed = await self._described(owner, places)
+            said = await self._listing.said([one.session.id for one in listed])
+            for match in await asyncio.to_thread(lambda: list(_matches(wanted, listed, said))):  # noqa: B023
+                found.append(match)
+                if len(found) == most:
+                    return found, match.place
+            if len(places) < _AT_A_TIME:
+                return found, None
+            after = places[-1]
+        return found, after
+
+    async def rename(self, record: SessionRecord, title: str) -> None:
+        """Call the session, and all its branches, by `title`."""
+        relatives = await self._sessions.family(record, MAX_BRANCHES)
+        await self._sessions.rename([one.id for one in relatives], title)
+
+    async def relatives(self, record: SessionRecord) -> list[SessionRecord]:
+        """The session and what it is a branch of, or has as branches."""
+        return await self._sessions.family(record, MAX_BRANCHES)
+
+    async def branches(self, record: SessionRecord) -> Branches:
+        """How the session is joined to its relatives."""
+        relatives = await self.relatives(record)
+        own = await self._listing.traces([one.id for one in relatives])
+        paths = {one.id: [*one.shared, *turns[len(one.shared) :]] for one, turns in zip(relatives, own, strict=True)}
+        parent = next((one.id for one in relatives if keys.trace(one.id) == record.parent), None)
+        mine = paths[record.id]
+        return Branches(parent, len(record.shared), [_ways(paths, record.id, mine[:at]) for at in range(len(mine))])
+
+    async def _described(self, owner: str, places: list[Place]) -> list[Listed]:
+        if not places:
+            return []
+        names = [place.session for place in places]
+        records = await self._sessions.get_all(names)
+        openings = await self._listing.openings(names)
+        await self._listing.drop(owner, [name for name, record in zip(names, records, strict=True) if record is None])
+        return [
+            Listed(record, record.title or automatic_title(question), place.asked_ms, turns)
+            for place, record, (turns, question) in zip(places, records, openings, strict=True)
+            if record is not None and record.owner == owner and turns
+        ]
+
+
+def automatic_title(question: str) -> str:
+    """A question as a title: one line, cut between words."""
+    line = " ".join(question.split())
+    if len(line) <= _AUTOMATIC_CHARS:
+        return line
+    return f"{line[:_AUTOMATIC_CHARS].rsplit(' ', 1)[0]}…"
+
+
+def _ways(paths: dict[str, list[str]], session: str, before: list[str]) -> list[str]:
+    """For each different turn that follows `before`, the longest session that has it; for its own, `session`."""
+    at = len(before)
+    ways: dict[str, str] = {}
+    for name, path in paths.items():
+        if len(path) > at and path[:at] == before:
+            known = ways.setdefault(path[at], name)
+            ways[path[at]] = name if len(path) >= len(paths[known]) else known
+    own = paths[session][at]
+    return [session if trace == own else name for trace, name in ways.items()]
+
+
+def _matches(wanted: re.Pattern[str], listed: list[Listed], said: list[list[Said]]) -> Iterator[Listed]:
+    for one, turns in zip(listed, said, strict=True):
+        if wanted.search(one.title):
+            yield one
+            continue
+        texts = (text for turn in turns for text in (turn.question, visible_text(json.loads(turn.answer))))
+        around = next((_around(text, found) for text in texts if (found := wanted.search(text))), None)
+        if around is not None:
+            yield Listed(one.session, one.title, one.asked_ms, one.turns, around)
+
+
+def _around(text: str, found: re.Match[str]) -> str:
+    start, end = max(0, found.start() - _AROUND_CHARS), min(len(text), found.end() + _AROUND_CHARS)
+    line = " ".join(text[start:end].split())
+    return f"{'…' if start else ''}{line}{'…' if end < len(text) else ''}"

@@ -1,0 +1,78 @@
+"""A conversation as a file to keep: Markdown for people, JSON for programs."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from app.turns.conversations import Session, TurnView
+from app.turns.finding import automatic_title
+from app.warm.state import rfc3339
+from app.web.numbers import money, seconds
+
+_MAX_NAME_CHARS = 60
+_CACHE = {"hit": "cache hit", "partial": "partial cache hit", "miss": "cache miss", "uncacheable": "not cached"}
+_STATES = {"running": "Still being answered.", "stopped": "Stopped here.", "failed": "Could not be answered."}
+
+
+def exported(session: Session, title: str, turns: list[dict[str, Any]]) -> dict[str, Any]:
+    """The file as JSON; `turns` are as the session's own answer has them."""
+    return {
+        "session": session.id,
+        "title": title,
+        "context": session.context,
+        "context_name": session.context_name,
+        "model": session.parameters["model"],
+        "created_at": rfc3339(session.created_ms),
+        "turns": turns,
+    }
+
+
+def markdown(session: Session, title: str, turns: Sequence[TurnView]) -> str:
+    """The file as Markdown: questions as quotations, answers as they were written, and a line about each."""
+    about = f"Asked about {session.context_name} ({session.parameters['model']})"
+    begun = f"{about}, begun {_time(session.created_ms)}."
+    parts = [f"# {automatic_title(title) or 'Conversation'}", begun]
+    for turn in turns:
+        parts += [f"## {turn.number}", _quoted(turn.question), turn.answer.strip(), _line(turn)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def disposition(title: str, kind: str) -> str:
+    """The header that names the file: in ASCII for everyone, and as it is for who can read that."""
+    name = "".join(char if _is_safe(char) else " " for char in unicodedata.normalize("NFC", title))
+    name = " ".join(name.split())[:_MAX_NAME_CHARS].strip(" .") or "conversation"
+    plain = re.sub(r"[^A-Za-z0-9 _-]+", "", unicodedata.normalize("NFKD", name)).strip() or "conversation"
+    return f"attachment; filename=\"{plain}.{kind}\"; filename*=UTF-8''{quote(name, safe='')}.{kind}"
+
+
+def _is_safe(char: str) -> bool:
+    """Whether a file's name may have it on every system: no separators, no wildcards, nothing that cannot be seen."""
+    return char.isprintable() and char not in '/\\:*?"<>|%' and not "\ud800" <= char <= "\udfff"
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in text.strip().splitlines())
+
+
+def _line(turn: TurnView) -> str:
+    facts = [_STATES.get(turn.state.value, "")]
+    if turn.problem is not None:
+        facts.append(str(turn.problem.get("detail") or ""))
+    verdict = turn.verdict or {}
+    if verdict.get("ttft_ms") is not None:
+        facts.append(
+            f"First text after {seconds(verdict['ttft_ms'])}, {_CACHE.get(verdict['cache'], verdict['cache'])}."
+        )
+    if verdict.get("cold_ms") is not None and verdict.get("cache") in ("hit", "partial"):
+        facts.append(f"About {seconds(verdict['cold_ms'])} cold.")
+    if verdict.get("cost_usd") is not None:
+        facts.append(f"{money(verdict['cost_usd'])}.")
+    facts.append(f"Asked {_time(turn.asked_ms)}.")
+    return f"*{' '.join(fact for fact in facts if fact)}*"
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
