@@ -233,7 +233,7 @@ def test_an_example_goes_into_the_input_and_warms(chat: Chat) -> None:
 
 
 def test_a_picture_of_a_warm_answer_for_the_readme(chat: Chat) -> None:
-    chat.page.set_viewport_size({"width": 1280, "height": 860})
+    chat.page.set_viewport_size({"width": 1280, "height": 930})
     chat.input.focus()
     chat.expect_chip("warm")
     turn = chat.ask(QUESTION)
