@@ -54,7 +54,7 @@ class Lengths:
     warm_s: int
 
 
-SHORT = Lengths(rounds=2, deltas=200, singles=15, tails_s=12, warm_s=3)
+SHORT = Lengths(rounds=2, deltas=300, singles=15, tails_s=12, warm_s=3)
 LONG = Lengths(rounds=5, deltas=300, singles=60, tails_s=20, warm_s=15)
 
 
