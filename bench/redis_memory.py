@@ -1,4 +1,5 @@
-"""What conversations take in Redis, as `MEMORY USAGE` counts it: while their journals are kept, and when those have expired.
+"""What conversations take in Redis, as `MEMORY USAGE` counts it: while their journals are kept, and when those have expired;
+and how many commands a turn takes, those of scripts included.
 
     python -m bench.redis_memory [--short]
 
@@ -24,7 +25,7 @@ LENGTHS, FEW = (1, 5, 20), (1, 5)
 QUESTION = "How does this part of the handbook say that the lamps are kept, and who has to be told? ".ljust(120, "?")
 ANSWER = ("The lamps are trimmed at dusk and counted twice, says the keeper. " * 40)[:2_000]
 DELTAS = 130
-ROW = "{:>5} {:>12} {:>12} {:>14} {:>16}"
+ROW = "{:>5} {:>12} {:>12} {:>14} {:>17} {:>15}"
 
 
 async def at_length(exchange: Exchange) -> None:
@@ -61,17 +62,23 @@ def main() -> None:
         client: Client = stack.enter_context(owner_of(stack.enter_context(serving(process.url, upstream.url))))
         redis = stack.enter_context(Redis.from_url(process.url))
         client.add_context(documents=[{"title": "handbook.md", "text": "The keeper trims the lamps. " * 1_430}])
-        print(ROW.format("turns", "conversation", "each turn", "journals", "a journal's event"))
+        print(ROW.format("turns", "conversation", "each turn", "journals", "a journal's event", "commands a turn"))
         for length in lengths:
             session = client.start()["session"]
+            before = redis.info("stats")["total_commands_processed"]
             for _ in range(length):
                 last = client.ask(session, QUESTION)
                 assert last[-1].name == "verdict", last[-1]
+            commands = (redis.info("stats")["total_commands_processed"] - before) / length
             kinds = taken(redis, session)
             journals = kinds.pop("journal")
             kept, empty = sum(kinds.values()), kinds["session"]
             each, event = (kept - empty) / length, journals / length / len(last)
-            print(ROW.format(length, f"{kept:,} B", f"{each:,.0f} B", f"{journals:,} B", f"{event:,.0f} B"))
+            print(
+                ROW.format(
+                    length, f"{kept:,} B", f"{each:,.0f} B", f"{journals:,} B", f"{event:,.0f} B", f"{commands:,.0f}"
+                )
+            )
         print(f"one conversation of {lengths[-1]} turns by key: {dict(kinds)}")
         info = redis.info("memory")
         print(f"Redis {redis.info('server')['redis_version']}, used_memory {info['used_memory']:,} B in all")

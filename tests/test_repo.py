@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from app.processes import redis_server
-from app.settings import Settings
+from app.settings import Settings, variable
 from app.upstream.errors import UpstreamCode
 from app.web.codes import CODES
 from app.web.guards import MAX_BODY_BYTES, MAX_CONTEXT_BYTES
@@ -285,3 +285,16 @@ def test_every_problem_code_has_its_place_on_the_page_about_the_api() -> None:
     raised |= {"context_not_found", "session_not_found", "turn_not_found", "context_too_large", "session_too_large"}
     assert len(raised) > 12
     assert raised | {code.value for code in UpstreamCode} <= set(CODES)
+
+
+def test_what_the_page_about_operations_names_is_there() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    known = {variable(name) for name in Settings.model_fields}
+    named = set(re.findall(r"`(HEADSTART_[A-Z_]+)(?=[`=])", text))
+    assert named and named <= known
+    tests = re.findall(r"`((?:\w+/)?test_\w+\.py)`", text)
+    assert tests and [name for name in tests if not (ROOT / "tests" / name).is_file()] == []
+    benches = re.findall(r"bench\.(\w+)`", text)
+    assert benches and [name for name in benches if not (ROOT / "bench" / f"{name}.py").is_file()] == []
+    links = re.findall(r"\]\(([^)#:]+)", text)
+    assert [link for link in links if not (ROOT / "docs" / link).is_file()] == []
