@@ -245,6 +245,7 @@ class Chat {
       changed: () => this.conversation.changed(turn),
       lost: (problem, again) => this.notice.say(`${problem.sentence} Reconnecting…`, { label: 'Try now', act: again }, true),
       found: () => this.notice.found(),
+      gone: () => this.load(),
     }, signal);
     if (signal.aborted) return;
     this.#running = null;

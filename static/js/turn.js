@@ -131,8 +131,9 @@ export function pause(ms, signal) {
 
 /**
  * @param {Turn} turn @param {Response|null} response the ask's own stream, or null to fetch what came after `turn.last`
- * @param {{changed: () => void, lost: (problem: Problem, again: () => void) => void, found: () => void}} on
- *   `lost` may cut the pause before the next attempt short by calling `again`
+ * @param {{changed: () => void, lost: (problem: Problem, again: () => void) => void, found: () => void, gone: () => void}} on
+ *   `lost` may cut the pause before the next attempt short by calling `again`; `gone`: it ended so long ago that only the
+ *   session knows how
  * @param {AbortSignal} signal
  */
 export async function follow(turn, response, on, signal) {
@@ -143,6 +144,7 @@ export async function follow(turn, response, on, signal) {
       await attend(turn, response, on, signal);
     } catch (error) {
       problem = Problem.from(error);
+      if (problem.code === 'journal_gone' && !signal.aborted) return on.gone();
       if (!problem.retryable && !signal.aborted) {
         Object.assign(turn, { state: 'failed', problem: problem.fields });
         on.changed();

@@ -8,12 +8,15 @@ from pathlib import Path
 import httpx2
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
+from redis import Redis
 
+from app.processes import EmbeddedRedis
 from tests.balancer import Balancer, address
 from tests.browser.chat import Chat
 from tests.browser.conftest import Complaints
 from tests.browser.serving import Gate
 from tests.running import Process, RedisProcess, free_port, process
+from tests.running import _until as until
 
 QUESTION = "Which ship is ship 42?"
 SILENCE_MS = 41_000
@@ -100,6 +103,27 @@ def test_a_laptop_that_slept(gated: Chat, gate: Gate, wire: Balancer) -> None:
     assert turn.locator(".prose").inner_text() == shown
     gated.page.clock.fast_forward(SILENCE_MS)
     assert_whole(gated, turn)
+
+
+def test_a_page_that_comes_back_when_the_events_are_not_kept_any_more(
+    gated: Chat, gate: Gate, wire: Balancer, gated_url: str, gated_data: Path, complaints: Complaints
+) -> None:
+    complaints.expects("net::ERR", "404")
+    begun(gated, gate)
+    session = gated.session
+    wire.cut()
+    expect(gated.notice).to_contain_text("Reconnecting…")
+    gate.open_all()
+
+    def ended() -> bool:
+        turns = gated.page.request.get(f"{gated_url}/api/sessions/{session}").json()["turns"]
+        return str(turns[0]["state"]) == "done"
+
+    until(ended, "the end")
+    with Redis.from_url(EmbeddedRedis(gated_data / "headstart").url) as redis:
+        assert redis.delete(*redis.scan_iter(f"hs:{{{session}}}:journal:*")) == 1
+    wire.mend()
+    assert_whole(gated, gated.turns.first)
 
 
 def test_an_attempt_that_is_never_answered(gated: Chat, gate: Gate, wire: Balancer, complaints: Complaints) -> None:
