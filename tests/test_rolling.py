@@ -60,13 +60,12 @@ class Fleet:
         self.servers: list[Address] = []
         self.stack = ExitStack()
 
-    def start(self, count: int) -> None:
-        """Some servers more, ready, and then known to the balancer."""
-        started = [self._started(len(self._running) + number) for number in range(1, count + 1)]
-        for where, running in started:
+    def start(self) -> None:
+        """Two servers, known to the balancer, and one that is not yet. All are ready."""
+        self._running = [self._started(number) for number in (1, 2, 3)]
+        for _, running in self._running:
             running.wait_ready()
-            self._running.append((where, running))
-            self.servers.append(where)
+        self.servers += [where for where, _ in self._running[:2]]
 
     def _started(self, number: int) -> tuple[Address, Process]:
         host = f"127.0.0.{number}"
@@ -83,9 +82,9 @@ class Fleet:
         return (host, self._port), running
 
     def deploy(self, between: Callable[[], None]) -> None:
-        """One server more, then each of the old ones told to end; it stays known to the balancer until it has."""
-        old = list(self._running)
-        self.start(1)
+        """The new server made known, then each of the old ones told to end; it stays known until it has."""
+        *old, new = self._running
+        self.servers.append(new[0])
         for where, running in old:
             between()
             running.popen.send_signal(signal.SIGTERM)
@@ -168,7 +167,7 @@ def test_nobody_notices_a_deploy(
     upstream.default = slowly
     fleet = Fleet(tmp_path, redis, upstream)
     with fleet.stack as stack:
-        fleet.start(2)
+        fleet.start()
         url = stack.enter_context(front(tmp_path, fleet.servers))
         readers = [Reader(url) for _ in range(READERS)]
         for reader in readers:
