@@ -67,7 +67,7 @@ async def _run_what_takes_time(url: str) -> None:
     session, turn = keys.session("s"), keys.turn("s", "t")
     assert await store.run("hand_over_turn", [turn], [0]) == 0
     await store.run("touch_key", [keys.api_key("k")], [0])
-    assert await store.run("take_turn", [session, turn, keys.journal("s", "t")], [0]) == 0
+    assert await store.run("take_turn", [session, turn, keys.journal("s", "t")], [0, "us"]) == 0
     await store.close()
 
 

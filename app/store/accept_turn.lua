@@ -2,6 +2,8 @@
 -- KEYS: session, turn, journal, list of turns. ARGV: turn id, first frame, then the turn's fields and values.
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
 local running = redis.call('HGET', KEYS[1], 'running')
+-- One that was started already, and whose answer got lost, is not another one.
+if running == ARGV[1] then return '' end
 if running and running ~= '' then return running end
 local number = redis.call('RPUSH', KEYS[4], ARGV[1])
 redis.call('HSET', KEYS[1], 'running', ARGV[1])

@@ -114,12 +114,9 @@ class Sessions:
     async def erase(self, record: SessionRecord) -> None:
         """Erase the session, its transcript, its turns and their journals."""
         session = record.id
-        # The session first: from then on it accepts no turn that would be left behind.
-        await self._store.do("DEL", keys.session(session))
-        turns = [turn.decode() for turn in await self._store.do("LRANGE", keys.turn_list(session), 0, -1)]
-        named = [name(session) for name in (keys.transcript, keys.ends, keys.turn_list)]
-        owned = [name(session, turn) for turn in turns for name in (keys.turn, keys.journal, keys.tailed)]
-        await self._store.do("DEL", *named, *owned)
+        named = [name(session) for name in (keys.session, keys.transcript, keys.ends, keys.turn_list)]
+        prefixes = [name(session, "") for name in (keys.turn, keys.journal, keys.tailed)]
+        turns = await self._store.run("erase_session", named, prefixes)
         if turns:
             await self._store.do("ZREM", keys.RUNNING, *turns)
         await self._store.batch(

@@ -12,6 +12,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from secrets import token_hex
 from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
@@ -69,6 +70,7 @@ class Turns:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._taker = token_hex(8)
 
     async def accept(self, session: str, turn: str, fields: Mapping[str, str | int], frame: bytes) -> str | None:
         """Start `turn` with its first event, unless the session runs another.
@@ -195,7 +197,7 @@ class Turns:
         Answers the number of attempts made, with this one; None when the turn is not in `epoch`, has ended or was erased.
         """
         named = [keys.session(session), keys.turn(session, turn), keys.journal(session, turn)]
-        return int(await self._store.run("take_turn", named, [epoch])) or None
+        return int(await self._store.run("take_turn", named, [epoch, self._taker])) or None
 
     async def hand_over(self, session: str, turn: str, epoch: int) -> None:
         """Leave `turn`, produced under `epoch`, for another process to go on with at once."""
@@ -211,10 +213,14 @@ class Turns:
         answers = await self._store.batch([("EXISTS", keys.tailed(session, turn)) for session, turn in turns])
         return [turn for (_, turn), marked in zip(turns, answers, strict=True) if not marked]
 
-    async def ask_to_stop(self, session: str, turn: str) -> None:
-        """Have whichever process produces `turn` end it."""
-        await self._store.do("HSET", keys.turn(session, turn), "stop", 1)
-        await self._store.do("PUBLISH", keys.STOPS, turn)
+    async def ask_to_stop(self, session: str, turn: str) -> TurnState | None:
+        """Have whichever process produces `turn`, now or later, end it; its state as it stood, None when there is none."""
+        state = await self._store.run("stop_turn", [keys.turn(session, turn)], [])
+        if state is None:
+            return None
+        if state == b"running":
+            await self._store.do("PUBLISH", keys.STOPS, turn)
+        return TurnState(state.decode())
 
     async def stops(self) -> AsyncIterator[str | None]:
         """Turns that somebody wants stopped, as it is said; None once, when listening has begun."""

@@ -9,6 +9,7 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from secrets import token_hex
 from typing import Any
 
 from app.store import keys
@@ -100,7 +101,9 @@ class Warms:
         the last attempt failed less than `rest_ms` ago. A question, which writes it too, claims without a `trigger`; it
         takes over from a warm that began less than `young_ms` ago, and, when it is asked `again`, from itself."""
         granted, now, fields = await self._run(
-            "claim_warm", digest, [session, lease_ms, margin_ms, KEEP_MS, rest_ms, trigger, young_ms, int(again)]
+            "claim_warm",
+            digest,
+            [session, lease_ms, margin_ms, KEEP_MS, rest_ms, trigger, young_ms, int(again), token_hex(8)],
         )
         if int(granted):
             await self._note(int(now))

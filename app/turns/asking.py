@@ -159,13 +159,12 @@ class Asking:
 
     async def stop(self, turn: str, owner: str) -> TurnState:
         """Have the turn end, wherever it is produced; its state as it stood. Raises `UnknownTurn`."""
-        session = await self._session_of(turn, owner)
-        fields = await self._services.turns.get(session, turn)
-        if fields is None:
+        # Stored first: should the process that has the turn now not come to hear of it, the next one does.
+        state = await self._services.turns.ask_to_stop(await self._session_of(turn, owner), turn)
+        if state is None:
             raise UnknownTurn(turn)
-        state = TurnState(fields["state"])
-        if state is TurnState.RUNNING and not self._running.tell(turn, Told.STOP):
-            await self._services.turns.ask_to_stop(session, turn)
+        if state is TurnState.RUNNING:
+            self._running.tell(turn, Told.STOP)
         return state
 
     async def _accept(self, session: SessionRecord, turn: str, question: str, plan: Plan) -> Entry:

@@ -21,6 +21,7 @@ FOLLOW_BLOCK_MS = 200
 # Frames that a client is given at once: what it has not taken yet waits here only once, as everybody's frames.
 MOST_AT_ONCE = 500
 RETRY_S = 0.25
+CHECK_S = 1.0
 # For so long, a process that said that a turn is read by its clients need not say it again.
 TAILED_MS = 15_000
 
@@ -44,7 +45,7 @@ class Feed:
         self.cut = False
         self.clients = 0
         self._left_at = time.monotonic()
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: set[asyncio.Future[None]] = set()
 
     @property
     def last(self) -> int:
@@ -95,11 +96,14 @@ class Feed:
                 return
             else:
                 changed = asyncio.get_running_loop().create_future()
-                self._waiting.append(changed)
-                await changed
+                self._waiting.add(changed)
+                try:
+                    await changed
+                finally:
+                    self._waiting.discard(changed)
 
     def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, set()
         for changed in waiting:
             if not changed.done():
                 changed.set_result(None)
@@ -122,6 +126,7 @@ class Journal:
         self._pending: list[tuple[Feed, Entry] | Barrier] = []
         self._work = asyncio.Event()
         self._followed = asyncio.Event()
+        self._checked_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -152,8 +157,9 @@ class Journal:
         followed = self._feeds.get(turn)
         feed = followed or Feed(session, turn)
         entries = await self._turns.read(session, turn, feed.last)
-        # Clients may have come meanwhile, to a feed that was read from the start, or gone.
-        feed = self._feeds.setdefault(turn, feed)
+        # Clients may have come meanwhile, or gone: then the feed that is there is another one.
+        while (found := self._feeds.setdefault(turn, feed)) is not feed:
+            feed, entries = found, await self._turns.read(session, turn, found.last)
         feed.publish(entries)
         self._produced.add(turn)
         return feed
@@ -283,8 +289,9 @@ class Journal:
         for turn, entries in news.items():
             if feed := self._feeds.get(turn):
                 feed.publish(entries)
-        if not news:
+        if time.monotonic() - self._checked_at > CHECK_S:
             # A journal that was erased says nothing any more, and does not say that.
+            self._checked_at = time.monotonic()
             for turn in await self._turns.without_journal(list(positions)):
                 if feed := self._feeds.pop(turn, None):
                     feed.abandon()

@@ -18,6 +18,7 @@ from typing import Any
 from app import tracing
 from app.ledger.book import Call
 from app.ledger.counters import Answered
+from app.ledger.verdict import Verdict
 from app.prompt.prefix import Transcript
 from app.prompt.render import ask_tail
 from app.store.connection import persistently
@@ -97,6 +98,7 @@ class Producer:
         self._shown = so_far.shown
         self._transcript: Transcript | None = None
         self._waited_s = 0.0
+        self._silence: asyncio.Timeout | None = None
 
     async def run(self) -> None:
         """Produce until the turn has ended, or is another's."""
@@ -131,6 +133,9 @@ class Producer:
     async def _answer_it(self) -> None:
         """Attempt until the answer is whole. Raises what the last attempt failed with."""
         self._transcript = await persistently(lambda: self._services.prefixes.of(self.session))
+        if len(self._transcript.ends) != len(self.session.digests) - 1:
+            # Erased between the two: these are not the bytes that the session stands for.
+            raise Superseded(self.turn)
         if self.told is not None:
             raise asyncio.CancelledError
         while not self._answer.whole:
@@ -189,6 +194,7 @@ class Producer:
             try:
                 armed = now()
                 async with asyncio.timeout_at(armed + stall_s) as silence:
+                    self._silence = silence
                     async for some in events:
                         for event in some:
                             await self._take(event)
@@ -232,12 +238,15 @@ class Producer:
         """The answer begins: the prefix is cached, and what an earlier attempt showed is over."""
         attempt, coordinator = self._attempt, self._services.coordinator
         attempt.first_byte_at = time.monotonic()
-        plan = attempt.plan
-        assert plan is not None
+        plan, silence = attempt.plan, self._silence
+        assert plan is not None and silence is not None
+        # A Redis that is away is not the upstream's silence.
+        silence.reschedule(None)
         await persistently(
             lambda: coordinator.wrote(self.session, plan, attempt.answer.usage, attempt.answer.message_id)
         )
         await persistently(lambda: coordinator.heard(None))
+        silence.reschedule(asyncio.get_running_loop().time() + self._services.stall_s)
         attempt.plan = replace(plan, fence=None)
         if self._shown:
             number = self._next_id()
@@ -270,10 +279,10 @@ class Producer:
         blocks = self._answer.blocks(partial=state is not TurnState.DONE)
         await self._close_attempt(problem["code"] if problem else _OUTCOMES[state])
         answered = state is TurnState.DONE or (state is TurnState.STOPPED and self._answer.usage.reported)
-        verdict = await persistently(lambda: self._judge(count=state is TurnState.DONE)) if answered else None
+        verdict = await persistently(self._judge) if answered else None
         await self._services.journal.flush()
         await persistently(lambda: self._finish(state, blocks, verdict, problem))
-        tracing.note(state=problem["code"] if problem else state, cache=verdict["cache"] if verdict else None)
+        tracing.note(state=problem["code"] if problem else state, cache=verdict.cache if verdict else None)
         log.info("turn %s of session %s: %s", self.turn, self.session.id, problem["code"] if problem else state)
 
     async def _leave(self) -> None:
@@ -286,30 +295,25 @@ class Producer:
         self._services.journal.end(self.feed, None)
         log.info("turn %s of session %s: left to another process", self.turn, self.session.id)
 
-    async def _judge(self, *, count: bool) -> dict[str, Any]:
-        """The verdict on the answer; with `count`, it is one of the ledger's."""
-        attempt, asked_at = self._attempt, self._asked_at
-        timing = attempt.timing(asked_at, self._waited_s)
-        verdict = await judge_answer(self._services, self.session, attempt, self._answer, timing)
-        if count:
-            answered = Answered(self.turn, self.session.context, verdict, attempt.thinking_ms(asked_at))
-            await self._services.ledger.record_verdict(answered)
-        return verdict.as_json()
+    async def _judge(self) -> Verdict:
+        timing = self._attempt.timing(self._asked_at, self._waited_s)
+        return await judge_answer(self._services, self.session, self._attempt, self._answer, timing)
 
     async def _finish(
-        self, state: TurnState, blocks: list[dict[str, Any]], verdict: dict[str, Any] | None, problem: Problem | None
+        self, state: TurnState, blocks: list[dict[str, Any]], verdict: Verdict | None, problem: Problem | None
     ) -> None:
+        judged = verdict.as_json() if verdict else None
         fields = {"state": state.value, "answer": json.dumps(blocks)}
         if self.told is Told.STOP_UNREAD:
             fields["stopped"] = UNREAD
-        if verdict is not None:
-            fields["verdict"] = json.dumps(verdict)
+        if judged is not None:
+            fields["verdict"] = json.dumps(judged)
         if problem is not None:
             fields["problem"] = json.dumps(problem)
         if state is TurnState.STOPPED:
-            name, data = "stopped", {"turn": self.turn, "reason": fields.get("stopped"), "verdict": verdict}
+            name, data = "stopped", {"turn": self.turn, "reason": fields.get("stopped"), "verdict": judged}
         else:
-            name, data = ("error", problem) if problem else ("verdict", verdict or {})
+            name, data = ("error", problem) if problem else ("verdict", judged or {})
         number = EventId(self.epoch, self._sequence + 1)
         last = Entry(number, own_frame(number, name, data), last=True)
         appended = None
@@ -326,5 +330,9 @@ class Producer:
             keep_journal_s=self._services.keep_journal_s,
         )
         if ended:
+            if verdict is not None and state is TurnState.DONE:
+                thinking_ms = self._attempt.thinking_ms(self._asked_at)
+                answered = Answered(self.turn, self.session.context, verdict, thinking_ms)
+                await self._services.ledger.record_verdict(answered)
             await self._services.turns.forget_running(self.turn)
         self._services.journal.end(self.feed, last if ended else None)

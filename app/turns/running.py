@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterator
 
 from app.store.connection import relinquish
@@ -34,21 +35,20 @@ class Running:
         self._producers[producer.turn] = (producer, task)
         task.add_done_callback(lambda done: self._forget(producer.turn, done))
 
-    def tell(self, turn: str, told: Told) -> bool:
-        """Tell the producer of `turn`, unless it was told before, or is ending; whether there is one."""
+    def tell(self, turn: str, told: Told) -> None:
+        """Tell the producer of `turn`, if there is one, unless it was told before, or is ending."""
         producer, task = self._producers.get(turn, (None, None))
-        if producer is None or task is None:
-            return False
-        if producer.told is None:
+        if producer is not None and task is not None and producer.told is None:
             producer.told = told
             self._interrupt(producer, task)
-        return True
 
     async def over(self, within_s: float) -> bool:
-        """Wait until no turn runs any more, at most `within_s`; whether that is so."""
-        tasks = [task for _, task in self._producers.values()]
-        if tasks:
-            await asyncio.wait(tasks, timeout=within_s)
+        """Wait until no turn runs any more, those that begin meanwhile too, at most `within_s`; whether that is so."""
+        until = time.monotonic() + within_s
+        while self._producers and (left_s := until - time.monotonic()) > 0:
+            await asyncio.wait([task for _, task in self._producers.values()], timeout=left_s)
+            # What is done has its callbacks called in the next round.
+            await asyncio.sleep(0)
         return not self._producers
 
     async def close(self) -> None:

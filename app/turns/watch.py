@@ -48,6 +48,7 @@ class Watch:
         self._unread_s = unread_s
         self._clock = clock
         self._adopting = True
+        self._marks_count_from = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -76,7 +77,8 @@ class Watch:
             try:
                 await step()
             except StoreUnavailable:
-                pass
+                # Nobody could say that a turn is read, and it takes a while until everybody has said so again.
+                self._marks_count_from = time.monotonic() + 2 * TAILED_S
             except Exception:
                 log.exception("a step of watching over turns failed")
             await asyncio.sleep(pause_s)
@@ -98,12 +100,22 @@ class Watch:
 
     async def _look(self) -> None:
         """Go on with turns whose process is gone."""
-        while self._adopting and (orphans := await self._services.turns.adopt_orphans(VOUCHED_MS, PATIENCE_MS)):
+        while self._adopting:
+            ours_until = time.monotonic() + VOUCHED_MS / 1000
+            orphans = await self._services.turns.adopt_orphans(VOUCHED_MS, PATIENCE_MS)
+            if not orphans:
+                return
             for turn, late_ms in orphans.items():
                 if turn not in self._running:
-                    await self._adopt(turn, late_ms)
+                    try:
+                        await self._adopt(turn, late_ms, ours_until)
+                    except StoreUnavailable:
+                        raise
+                    except Exception:
+                        # The others are not to wait for one that nobody can take.
+                        log.exception("turn %s could not be taken over", turn)
 
-    async def _adopt(self, turn: str, late_ms: int) -> None:
+    async def _adopt(self, turn: str, late_ms: int, ours_until: float) -> None:
         services, session = self._services, keys.session_of_turn(turn)
         fields = await services.turns.get(session, turn) if session else None
         record = await services.sessions.get(session) if session else None
@@ -111,14 +123,23 @@ class Watch:
             await services.turns.forget_running(turn)
             return
         epoch = int(fields["epoch"])
+        if time.monotonic() > ours_until:
+            # We were away for so long that another process may have the turn in that very epoch.
+            return
         attempts = await services.turns.take(session, turn, epoch)
         if attempts is None:
             return
+        await services.turns.vouch([turn], VOUCHED_MS)
         if attempts > services.max_attempts or late_ms > STALE_MS:
             await self._give_up(session, turn, epoch + 1)
             return
         log.warning("turn %s of session %s lost its process: attempt %d is made here", turn, session, attempts)
         feed = await services.journal.adopt(session, turn)
+        so_far = await asyncio.to_thread(_replayed, list(feed.frames))
+        if not self._adopting:
+            await services.turns.hand_over(session, turn, epoch + 1)
+            services.journal.end(feed, None)
+            return
         producer = Producer(
             services,
             record,
@@ -129,7 +150,7 @@ class Watch:
             plan=None,
             epoch=epoch + 1,
             attempts=attempts,
-            so_far=_replayed(feed.frames),
+            so_far=so_far,
             told=Told.STOP if "stop" in fields else None,
         )
         self._running.start(producer)
@@ -139,7 +160,7 @@ class Watch:
         log.warning("turn %s of session %s lost its process: ended as interrupted", turn, session)
         turns, problem, number = self._services.turns, abandoned(), EventId(epoch, 2)
         last = Entry(number, own_frame(number, "error", problem), last=True)
-        so_far = _replayed([entry.frame for entry in await turns.read(session, turn, 0)])
+        so_far = await asyncio.to_thread(_replayed, [entry.frame for entry in await turns.read(session, turn, 0)])
         fields = {
             "state": TurnState.FAILED.value,
             "problem": json.dumps(problem),
@@ -154,6 +175,8 @@ class Watch:
                 self._running.tell(turn, Told.STOP)
 
     async def _stop_unread(self) -> None:
+        if time.monotonic() < self._marks_count_from:
+            return
         unread = [
             (producer.session.id, producer.turn)
             for producer in self._running

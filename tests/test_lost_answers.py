@@ -1,0 +1,140 @@
+"""A connection to Redis can go when a command was carried out and its answer is under way: nothing is done twice or lost."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx2
+import pytest
+
+import app.store
+from app.store import keys
+from app.store.connection import Store
+from app.store.turns import Turns
+from app.turns.journal import Journal
+from tests.client import Client
+from tests.losing import Losing, losing
+from tests.recorder import Recorder
+from tests.running import RedisProcess, serving
+from tests.test_attempts import WHOLE, text_of
+from tests.test_faults import end_without_message_stop
+from tests.test_turns import half_answered, stop, told
+
+
+def script(name: str) -> bytes:
+    """What a command that runs the script has in it."""
+    source = Path(app.store.__file__).with_name(f"{name}.lua").read_bytes()
+    return hashlib.sha1(source).hexdigest().encode()
+
+
+@pytest.fixture
+def way(redis: RedisProcess, tmp_path: Path) -> Iterator[Losing]:
+    with losing(redis, tmp_path) as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        *(pytest.param(script(name), id=name) for name in ("accept_turn", "claim_warm", "settle_warm", "finish_turn")),
+        *(pytest.param(script(name), id=name) for name in ("open_call", "enter_ledger", "take_turn", "vouch_turns")),
+        pytest.param(b"event: message_start", id="the journal's first events"),
+        pytest.param(b"event: message_stop", id="the journal's last events"),
+        pytest.param(b"HGETALL", id="a read"),
+    ],
+)
+def test_a_turn_is_answered_once_whichever_answer_of_redis_gets_lost(
+    way: Losing, upstream: Recorder, marks: bytes
+) -> None:
+    with serving(way.url, upstream.url) as url, httpx2.Client(base_url=url, timeout=30) as http:
+        client = Client(http)
+        client.add_context()
+        session = client.start()["session"]
+        # Scripts are sent by their names once Redis has them: this one uses them all.
+        upstream.script.append(end_without_message_stop)
+        assert client.ask(session, "Before?")[-1].name == "verdict"
+        calls = 1
+        if marks == script("take_turn"):
+            upstream.script.append(end_without_message_stop)
+            calls = 2
+        before, began = len(upstream.asks), time.monotonic()
+        way.arm(marks)
+        got = client.ask(session, "Lost?")
+        assert way.lost.wait(10)
+        assert time.monotonic() - began < 6
+        assert (got[-1].name, text_of(got)) == ("verdict", WHOLE)
+        assert len(upstream.asks) - before == calls
+        assert told(client.tail(got[0].data["turn"])) == told(got)
+        assert client.ask(session, "And on?")[-1].name == "verdict"
+        assert upstream.asks[-1].body.count(b"Lost?") == 1
+        assert [turn["state"] for turn in client.session(session)["turns"]] == ["done"] * 3
+        assert client.http.get("/api/stats").json()["totals"]["ask_calls"] == len(upstream.asks)
+
+
+def test_a_stop_that_was_answered_is_kept_for_whoever_has_the_turn(
+    client: Client, upstream: Recorder, redis: RedisProcess
+) -> None:
+    async def taken_by_another(session: str, turn: str) -> dict[str, str] | None:
+        store = Store(redis.url)
+        turns = Turns(store)
+        assert await turns.take(session, turn, 0) == 2
+        await turns.vouch([turn], 60_000)
+        await asyncio.to_thread(stop, client, turn)
+        fields = await turns.get(session, turn)
+        await store.close()
+        return fields
+
+    client.add_context()
+    with half_answered(client, upstream) as (session, turn, _):
+        fields = asyncio.run(taken_by_another(session, turn))
+    assert fields is not None and fields["stop"] == "1"
+
+
+def test_a_stop_of_what_was_erased_leaves_nothing(client: Client, upstream: Recorder, redis: RedisProcess) -> None:
+    client.add_context()
+    with half_answered(client, upstream) as (session, turn, _), ExitStack() as stack:
+        stack.callback(upstream.release)
+        assert client.http.delete(f"/api/sessions/{session}").status_code == 204
+        store_stop(redis, session, turn)
+        assert [name for name in redis.named() if turn in name and "tailed" not in name] == []
+
+
+def store_stop(redis: RedisProcess, session: str, turn: str) -> None:
+    async def go() -> None:
+        store = Store(redis.url)
+        assert await Turns(store).ask_to_stop(session, turn) is None
+        await store.close()
+
+    asyncio.run(go())
+
+
+def test_readers_of_a_journal_that_is_erased_are_told_also_while_others_go_on(redis: RedisProcess) -> None:
+    async def go() -> None:
+        store = Store(redis.url)
+        journal = Journal(Turns(store))
+        journal.start()
+        silent, talking = ((session := keys.new_session_id(), keys.new_turn_id(session)) for _ in range(2))
+        for session, turn in (silent, talking):
+            await store.do("XADD", keys.journal(session, turn), "0-1", "f", b"id: 1\nevent: turn\ndata: {}\n\n")
+        reading = [asyncio.create_task(read(journal, *one)) for one in (silent, talking)]
+        await store.do("DEL", keys.journal(*silent))
+        sequence = 1
+        while not reading[0].done():
+            sequence += 1
+            await store.do("XADD", keys.journal(*talking), f"0-{sequence}", "f", b"id: %d\n\n" % sequence)
+            await asyncio.wait(reading[:1], timeout=0.05)
+            assert sequence < 400, "its reader waits on"
+        reading[1].cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+        await journal.close()
+        await store.close()
+
+    asyncio.run(go())
+
+
+async def read(journal: Journal, session: str, turn: str) -> None:
+    async for _ in await journal.tail(session, turn, 0):
+        pass
