@@ -79,7 +79,7 @@ class Deployment:
             "HEADSTART_LIMITS": "off",
             "HEADSTART_LOG_LEVEL": "info",
             "HEADSTART_UPSTREAM_STALL_S": "2",
-            "HEADSTART_TURN_ATTEMPTS": "8",
+            "HEADSTART_TURN_ATTEMPTS": "4",
             "HEADSTART_DRAIN_S": str(DRAIN_S),
             "ANTHROPIC_API_KEY": KEY,
             "ANTHROPIC_BASE_URL": self.sandbox_url,
