@@ -1,6 +1,7 @@
 """What it costs to carry a turn: nothing reads, parses or writes a prefix, and the ruler for the rest measures right."""
 
 import asyncio
+import gc
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import httpx2
 import pytest
 import redis as redis_py
 
+from app.serving import COLLECT_EVERY, collect_seldom
 from app.store import keys
 from bench.readers import Request, at_rate, percentile, read_all
 from bench.rig import baseline, stamping
@@ -53,6 +55,19 @@ def test_a_prefix_that_cannot_be_read_is_warmed_asked_and_asked_again(
     asked = json.loads(b"[{}" + first[len(begun) :].partition(b"]}]")[0] + b"]")
     assert asked[-1] == {"type": "text", "text": QUESTION}
     assert second[len(begun) :].count(QUESTION.encode()) == 2
+
+
+def test_what_is_there_before_the_first_request_is_not_looked_through_for_garbage() -> None:
+    before = gc.get_threshold()
+    kept: list[object] = [[] for _ in range(10_000)]
+    try:
+        collect_seldom()
+        assert gc.get_freeze_count() > len(kept)
+        assert not any(one is kept for one in gc.get_objects())
+        assert gc.get_threshold()[0] == COLLECT_EVERY
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 async def test_the_ruler_stamps_what_a_question_asks_for_and_misses_no_delta(tmp_path: Path) -> None:
