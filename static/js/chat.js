@@ -3,12 +3,17 @@
  * The chat page: joins input, conversation, contexts and warm state to the server. The server holds the conversation;
  * the address names it (`?session=`), so a reload, the back button and a lost connection all lead to the same place.
  */
-import { call, Problem, send, serverNow } from './api.js';
+import { call, Problem, send } from './api.js';
 import { Composer } from './composer.js';
 import { Contexts } from './contexts.js';
 import { Conversation } from './conversation.js';
+import { branchOff, Lanes, withoutHeadstart } from './lanes.js';
+import { Notice } from './notice.js';
+import { listenForKeys } from './shortcuts.js';
+import { Sidebar } from './sidebar.js';
 import { Source } from './source.js';
-import { follow, pause, thoughtFor, turnOf } from './turn.js';
+import { follow, pause, turnFrom, turnOf } from './turn.js';
+import { Together } from './together.js';
 import { Warmth } from './warm.js';
 
 /** @typedef {import('./turn.js').Turn} Turn */
@@ -17,47 +22,6 @@ const STOP_AGAIN_MS = 500;
 
 /** @param {string} id */
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
-
-/** @param {Record<string, any>} told a turn as the session lists it @returns {Turn} */
-function turnFrom({ turn, number, state, question, html: blocks, thinking, verdict, problem, stopped, asked_at: asked }) {
-  const thought = thoughtFor(verdict);
-  if (state !== 'running') return turnOf({ id: turn, number, state, question, blocks, thinking, thought, verdict, problem, stopped });
-  const age = Math.max(0, serverNow() - Date.parse(asked) || 0);
-  return turnOf({ id: turn, number, question, since: performance.now() - age });
-}
-
-class Notice {
-  /** @param {HTMLElement} node */
-  constructor(node) {
-    this.node = node;
-    this.text = /** @type {HTMLElement} */ (node.querySelector('span'));
-    this.button = /** @type {HTMLButtonElement} */ (node.querySelector('button'));
-    this.act = () => {};
-    this.passing = false;
-    this.button.addEventListener('click', () => {
-      this.clear();
-      this.act();
-    });
-  }
-
-  /** @param {string} text @param {{label: string, act: () => void}} [action] @param {boolean} [passing] until it works again */
-  say(text, action, passing = false) {
-    this.text.textContent = text;
-    this.button.hidden = !action;
-    this.button.textContent = action?.label || '';
-    this.act = action?.act || (() => {});
-    this.passing = passing;
-    this.node.hidden = false;
-  }
-
-  clear() {
-    this.node.hidden = true;
-  }
-
-  found() {
-    if (this.passing) this.clear();
-  }
-}
 
 class Chat {
   /** @type {string|null} */
@@ -69,18 +33,29 @@ class Chat {
   /** @type {Turn|null} */
   #running = null;
   #stay = new AbortController();
+  /** When the question was begun, in `performance.now()`'s milliseconds; 0 before. */
+  #typing = 0;
 
   constructor() {
     const spoken = element('spoken');
     this.notice = new Notice(element('notice'));
     this.contexts = new Contexts(/** @type {HTMLSelectElement} */ (element('context')), () => this.fresh());
-    this.conversation = new Conversation({ log: element('log'), hello: element('hello'), spoken }, (turn) => this.ask(turn.question));
+    this.conversation = new Conversation({ log: element('log'), hello: element('hello'), spoken }, {
+      again: (turn) => this.ask(turn.question),
+      edit: (turn, question) => this.askInstead(turn, question),
+      go: (session) => this.go(session),
+    });
     this.source = new Source(element('source'), element('log'), () => this.#session);
-    this.warmth = new Warmth({ chip: element('chip'), spoken }, () => this.#open(), (problem) => this.#missed(problem));
+    this.warmth = new Warmth({ chip: element('chip'), progress: /** @type {HTMLProgressElement} */ (element('reading')), spoken }, () => this.#open(), (problem) => this.#missed(problem));
     this.composer = new Composer(/** @type {HTMLFormElement} */ (element('composer')), {
-      about: (trigger) => this.#running || this.warmth.trigger(trigger),
-      send: (question) => this.ask(question),
+      about: (trigger) => this.#turnedTo(trigger),
+      send: (question) => this.askTogether(question),
       stop: () => this.stop(),
+    });
+    this.together = new Together(this.composer);
+    this.lanes = new Lanes((session) => this.go(session));
+    this.sidebar = new Sidebar({
+      current: () => this.#session, go: (session) => this.go(session), gone: () => this.fresh(),
     });
     this.#listen();
     this.load();
@@ -99,12 +74,35 @@ class Chat {
       });
     }
     addEventListener('keydown', (event) => {
-      if (event.key === 'Escape' && !event.isComposing && !this.contexts.close() && !this.source.close()) this.stop();
+      const above = document.querySelector('dialog[open], :popover-open');
+      if (event.key === 'Escape' && !event.isComposing && !above && !this.contexts.close() && !this.source.close()) this.stop();
+    });
+    listenForKeys({
+      fresh: () => element('new').click(),
+      sidebar: () => this.sidebar.toggle.click(),
+      search: () => this.sidebar.open(),
+      copy: () => this.conversation.copy(),
+      focus: () => input.focus(),
+      edit: () => this.conversation.last?.edit(),
+      another: () => this.together.another.click(),
     });
     addEventListener('popstate', () => location.hash || this.load());
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden && document.activeElement === input && !this.#running) this.warmth.trigger('visible');
     });
+  }
+
+  /** @param {'focus'|'keystroke'} trigger */
+  #turnedTo(trigger) {
+    if (trigger === 'keystroke') this.#typing ||= performance.now();
+    if (!this.#running) this.warmth.trigger(trigger);
+  }
+
+  /** @param {string} session */
+  go(session) {
+    history.pushState(null, '', `/?session=${encodeURIComponent(session)}`);
+    this.load();
+    this.composer.input.focus({ preventScroll: true });
   }
 
   /** Leaves the conversation on the page; a turn that runs goes on without us. */
@@ -122,6 +120,7 @@ class Chat {
   fresh() {
     this.#leave();
     this.conversation.replace([]);
+    this.sidebar.load();
     const address = `/?context=${encodeURIComponent(this.contexts.value)}`;
     if (location.search.includes('session=')) history.pushState(null, '', address);
     else history.replaceState(null, '', address);
@@ -145,9 +144,10 @@ class Chat {
       const session = await call('GET', `/api/sessions/${encodeURIComponent(id)}?render=html`, undefined, signal);
       this.#session = session.session;
       this.contexts.pick(session.context, session.context_name);
-      const turns = session.turns.map(turnFrom);
+      const turns = session.turns.map((/** @type {any} */ told) => turnFrom(session.session, told));
       this.conversation.replace(turns);
       this.warmth.show(session.warm, turns.length > 0);
+      this.sidebar.load();
       if (session.warm.state === 'warming') this.warmth.trigger('visible');
       const last = turns.at(-1);
       if (last?.state === 'running') this.#attend(last, null);
@@ -184,20 +184,88 @@ class Chat {
     }
   }
 
-  /** @param {string} question @param {boolean} [again] the answer to asking it before was lost */
+  /** @param {string} question @param {boolean} [again] the answer to asking it before was lost @returns {Promise<Turn|null>} */
   async ask(question, again = false) {
-    if (this.#running) return;
+    if (this.#running) return null;
     const { signal } = this.#stay;
     this.notice.clear();
     this.composer.lock(true);
     try {
-      const response = await send('POST', `/api/sessions/${await this.#open()}/ask?render=html`, { question }, { signal });
-      this.#accepted(turnOf({ id: response.headers.get('Turn-Id') || '', question }), response);
+      const session = await this.#open();
+      const clock = this.#clock();
+      const response = await send('POST', `/api/sessions/${session}/ask?render=html`, { question }, { signal });
+      const turn = turnOf({ id: response.headers.get('Turn-Id') || '', session, question, branches: [session], clock });
+      this.#accepted(turn, response);
+      return turn;
     } catch (error) {
       if (!signal.aborted) await this.#refused(Problem.from(error), question, again);
     } finally {
       this.composer.lock(false);
     }
+    return null;
+  }
+
+  /** What the page measured until now, when the question is sent. */
+  #clock() {
+    const now = performance.now();
+    const { from, to } = this.warmth.taken();
+    const typing = this.#typing && now - this.#typing;
+    this.#typing = 0;
+    return { typing, warmFrom: from === null ? null : from - now, warmTo: to === null ? null : to - now };
+  }
+
+  /** @param {string} question with what is to be asked beside it */
+  async askTogether(question) {
+    if (this.#running) return;
+    const beside = this.together.take();
+    const { signal } = this.#stay;
+    const after = this.conversation.turns.length;
+    /** @type {import('./lanes.js').Lane[]} */
+    let lanes = [];
+    this.composer.lock(true);
+    try {
+      const others = beside.questions.map(async (other) => branchOff(await this.#open(), after, other, signal));
+      const cold = beside.without ? [withoutHeadstart(this.contexts.value, question, signal)] : [];
+      lanes = await Promise.all([...others, ...cold]);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.together.give(beside);
+      return this.notice.say(Problem.from(error).sentence, { label: 'Try again', act: () => this.composer.submit() });
+    } finally {
+      this.composer.lock(false);
+    }
+    const turn = await this.ask(question);
+    const view = turn && this.conversation.view(turn);
+    if (!view) return this.together.give(beside);
+    if (lanes.length) await this.lanes.run(view.node, lanes, signal);
+    if (lanes.length && !signal.aborted) this.#learn();
+  }
+
+  /** @param {Turn} turn @param {string} question to be asked in its place: in a branch, and the other stays */
+  async askInstead(turn, question) {
+    const { signal } = this.#stay;
+    const session = this.#session;
+    if (!session) return;
+    try {
+      const branch = await branchOff(session, this.conversation.turns.indexOf(turn), question, signal);
+      this.go(branch.session);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!this.composer.value) this.composer.value = question;
+      return this.notice.say(Problem.from(error).sentence);
+    }
+    await this.#loading;
+    if (await this.ask(question)) this.#learn();
+  }
+
+  /** What has changed around the conversation: its warmth, and its branches. */
+  async #learn() {
+    const { signal } = this.#stay;
+    const told = await call('GET', `/api/sessions/${this.#session}`, undefined, signal).catch(() => null);
+    this.sidebar.load();
+    if (!told || signal.aborted) return;
+    this.conversation.joined(told.turns);
+    if (!this.#running) this.warmth.show(told.warm, true);
   }
 
   /** @param {Turn} turn @param {Response|null} response */
@@ -205,6 +273,7 @@ class Chat {
     if (this.composer.value.trim() === turn.question.trim()) this.composer.value = '';
     this.conversation.add(turn);
     this.#attend(turn, response);
+    this.sidebar.load();
     if (document.activeElement !== document.body && document.activeElement?.checkVisibility() === false) this.composer.input.focus();
   }
 
@@ -229,7 +298,7 @@ class Chat {
     try {
       const known = this.conversation.turns.length;
       const turns = this.#session ? (await call('GET', `/api/sessions/${this.#session}?render=html`, undefined, signal)).turns : [];
-      if (turns.length > known && turns.at(-1).question === question) this.#accepted(turnFrom(turns.at(-1)), null);
+      if (turns.length > known && turns.at(-1).question === question) this.#accepted(turnFrom(this.#session, turns.at(-1)), null);
       else await this.ask(question, true);
     } catch (error) {
       if (!signal.aborted) await this.#refused(Problem.from(error), question, true);
@@ -251,13 +320,13 @@ class Chat {
     this.#running = null;
     this.composer.running(false);
     if (turn.state === 'failed' && !this.composer.value) this.composer.value = turn.question;
-    const { warm } = await call('GET', `/api/sessions/${this.#session}`, undefined, signal).catch(() => ({}));
-    if (warm) this.warmth.show(warm, true);
+    await this.#learn();
     if (this.composer.busy) this.warmth.trigger('keystroke');
   }
 
   async stop() {
     this.composer.input.focus();
+    this.lanes.stop();
     const turn = this.#running;
     if (!turn || this.composer.stopButton.disabled) return;
     const { signal } = this.#stay;

@@ -1,7 +1,9 @@
 // @ts-check
 /** Turns on the page: one article a turn, drawn from its state at most once a frame, kept in sight while it grows. */
+import { editQuestion, questionTools } from './branches.js';
 import { seconds } from './numbers.js';
 import { Prose, tendCode } from './prose.js';
+import { timeline } from './timeline.js';
 import { cacheOf, facts, inFull } from './verdict.js';
 
 /** @typedef {import('./turn.js').Turn} Turn */
@@ -38,13 +40,17 @@ function part(name, tag, ...inside) {
 /** @param {string} text */
 const unseen = (text) => part('unseen', 'span', text);
 
-class TurnView {
+/** @typedef {import('./branches.js').On & {again?: (turn: Turn) => void}} On what can be done with a turn */
+
+export class TurnView {
   #frame = 0;
 
-  /** @param {Turn} turn @param {(turn: Turn) => void} again */
-  constructor(turn, again) {
+  /** @param {Turn} turn @param {On} on */
+  constructor(turn, on) {
     this.turn = turn;
-    this.again = again;
+    this.on = on;
+    this.question = part('question', 'div', unseen('You asked: '), turn.question);
+    this.tools = part('asked', 'div');
     this.answer = part('prose', 'div');
     this.prose = new Prose(this.answer);
     this.thought = part('', 'div');
@@ -56,9 +62,29 @@ class TurnView {
     this.status = part('status', 'p', this.wait, ' ', this.seconds);
     this.foot = part('foot', 'div');
     this.node = part('turn', 'article',
-      part('question', 'div', unseen('You asked: '), turn.question),
+      this.question, this.tools,
       part('answer', 'div', unseen('Answer: '), this.thinking, this.answer, this.status, this.foot));
+    this.joined();
     this.draw();
+  }
+
+  /** Draws the ways that lead off the question, as they are known by now. */
+  joined() {
+    this.tools.replaceChildren(...questionTools(this.turn, this.on, () => this.edit()));
+  }
+
+  edit() {
+    const { turn, on } = this;
+    if (!on.edit || !this.question.isConnected) return;
+    this.tools.hidden = true;
+    const ended = () => {
+      this.tools.hidden = false;
+      /** @type {HTMLElement|null} */ (this.tools.querySelector('button:last-child'))?.focus();
+    };
+    editQuestion(this.question, turn.question, (question) => {
+      this.tools.hidden = false;
+      on.edit?.(turn, question);
+    }, ended);
   }
 
   /** Draws with the next frame, or at once when the turn has ended: a hidden page has no frames. */
@@ -110,15 +136,22 @@ class TurnView {
     kind.title = why;
     const line = part('stats', 'p', kind, ...facts(verdict).flatMap((fact) => [' ', part('fact', 'span', fact)]));
     line.title = inFull(verdict);
-    return line;
+    if (verdict.ttft_ms == null) return line;
+    const summary = part('', 'summary', ...line.childNodes);
+    summary.className = line.className;
+    summary.title = line.title;
+    const times = part('times', 'details', summary);
+    times.addEventListener('toggle', () => times.append(timeline(this.turn)), { once: true });
+    return times;
   }
 
   /** @param {Record<string, any>} problem */
   #failure(problem) {
     const again = part('again', 'button', 'Try again');
     again.setAttribute('type', 'button');
-    again.addEventListener('click', () => this.again(this.turn));
-    const node = part('problem', 'p', problem.detail || problem.title || 'The answer could not be finished.', ' ', again);
+    again.addEventListener('click', () => this.on.again?.(this.turn));
+    const what = problem.detail || problem.title || 'The answer could not be finished.';
+    const node = part('problem', 'p', what, ...(this.on.again ? [' ', again] : []));
     node.setAttribute('role', 'alert');
     return node;
   }
@@ -134,12 +167,12 @@ export class Conversation {
   #following = false;
   #at = 0;
 
-  /** @param {{log: HTMLElement, hello: HTMLElement, spoken: HTMLElement}} page @param {(turn: Turn) => void} again */
-  constructor({ log, hello, spoken }, again) {
+  /** @param {{log: HTMLElement, hello: HTMLElement, spoken: HTMLElement}} page @param {On} on */
+  constructor({ log, hello, spoken }, on) {
     this.log = log;
     this.hello = hello;
     this.spoken = spoken;
-    this.again = again;
+    this.on = on;
     setInterval(() => this.#views.forEach((view) => view.turn.state === 'running' && view.tick()), 250);
     addEventListener('scroll', () => this.#scrolled());
     tendCode(log, (news) => { spoken.textContent = news; });
@@ -172,13 +205,38 @@ export class Conversation {
 
   /** @param {Turn[]} turns */
   #append(turns) {
-    const views = turns.map((turn) => new TurnView(turn, this.again));
+    const views = turns.map((turn) => new TurnView(turn, this.on));
     for (const view of views) this.#views.set(view.turn, view);
     this.hello.hidden = this.#views.size > 0;
     this.log.append(...views.map(({ node }) => node));
     this.#busy();
     this.#following = true;
     if (views.length) toEnd();
+  }
+
+  /** @param {Turn} turn */
+  view(turn) {
+    return this.#views.get(turn);
+  }
+
+  get last() {
+    return [...this.#views.values()].at(-1);
+  }
+
+  /** The last answer, as text. */
+  async copy() {
+    const text = this.last?.answer.innerText;
+    if (!text) return;
+    const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+    this.spoken.textContent = copied ? 'Answer copied.' : 'The browser did not let the answer be copied.';
+  }
+
+  /** @param {{branches: string[]}[]} told the session's turns, which know their branches */
+  joined(told) {
+    this.turns.forEach((turn, at) => {
+      turn.branches = told[at]?.branches ?? turn.branches;
+      this.#views.get(turn)?.joined();
+    });
   }
 
   /** @param {Turn} turn */

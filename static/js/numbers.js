@@ -26,3 +26,6 @@ export function size(bytes) {
   if (bytes < 1000) return `${bytes} bytes`;
   return bytes < 1e6 ? `${whole.format(Math.round(bytes / 1000))} kB` : `${tenths.format(bytes / 1e6)} MB`;
 }
+
+/** @param {number} n @param {string} one @param {string} more @returns {string} */
+export const several = (n, one, more) => `${count(n)} ${n === 1 ? one : more}`;

@@ -3,21 +3,24 @@
  * One turn, from its events to its state. `apply` is the state's arithmetic; `follow` keeps an event stream alive until
  * the turn has ended, through cuts, with every event applied exactly once. Draws nothing.
  */
-import { Problem, send } from './api.js';
+import { Problem, send, serverNow } from './api.js';
 import { read } from './sse.js';
 
 /**
  * @typedef {{id: string, number: number, question: string, state: 'running'|'done'|'stopped'|'failed',
  *   phase: 'waiting'|'thinking'|'writing', since: number, plan: string|null, blocks: string[], thinking: string,
  *   thought: number, ending: string|null, stopped: string|null, verdict: Record<string, any>|null,
- *   problem: Record<string, any>|null, last: number}} Turn `since` is when the phase began, in `performance.now()`'s milliseconds; `blocks` are the answer's
+ *   problem: Record<string, any>|null, last: number, session: string|null, branches: string[],
+ *   clock: {typing: number, warmFrom: number|null, warmTo: number|null}|null}} Turn `branches` lead to what was asked in
+ *   this question's place, `clock` is what the page measured, in milliseconds from when it was sent; `since` is when the phase began, in `performance.now()`'s milliseconds; `blocks` are the answer's
  *   HTML, and `thought` is how long the model thought, in milliseconds, 0 when that is not known
  */
 
 /** @param {Partial<Turn>} known @returns {Turn} */
 export const turnOf = (known) => ({
   id: '', number: 0, question: '', state: 'running', phase: 'waiting', since: performance.now(), plan: null,
-  blocks: [], thinking: '', thought: 0, ending: null, stopped: null, verdict: null, problem: null, last: 0, ...known,
+  blocks: [], thinking: '', thought: 0, ending: null, stopped: null, verdict: null, problem: null, last: 0,
+  session: null, branches: [], clock: null, ...known,
 });
 
 /** @param {Turn} turn @param {Turn['phase']} phase */
@@ -30,7 +33,16 @@ function enter(turn, phase) {
 }
 
 /** @param {Record<string, any>|null} verdict @returns {number} how long the model thought, as the server measured it */
-export const thoughtFor = (verdict) => Math.max(0, verdict?.ttft_ms - verdict?.ttfb_ms || 0);
+const thoughtFor = (verdict) => Math.max(0, verdict?.ttft_ms - verdict?.ttfb_ms || 0);
+
+/** @param {string|null} session @param {Record<string, any>} told a turn as the session lists it @returns {Turn} */
+export function turnFrom(session, { turn, number, state, question, html: blocks, thinking, verdict, problem, stopped, branches, asked_at: asked }) {
+  const thought = thoughtFor(verdict);
+  const about = { id: turn, session, number, question, branches };
+  if (state !== 'running') return turnOf({ ...about, state, blocks, thinking, thought, verdict, problem, stopped });
+  const age = Math.max(0, serverNow() - Date.parse(asked) || 0);
+  return turnOf({ ...about, since: performance.now() - age });
+}
 
 /** @param {Turn} turn the message is streamed anew; its blocks go with an `html` event of their own */
 function begin(turn) {

@@ -7,7 +7,8 @@ import { call, Problem, serverNow } from './api.js';
 import { left } from './numbers.js';
 import { sentence } from './reasons.js';
 
-/** @typedef {{state: string, reason: string|null, started_at?: string|null, expires_at?: string|null, detail?: string}} Warm */
+/** @typedef {{state: string, reason: string|null, started_at?: string|null, expires_at?: string|null,
+ *   predicted_ms?: number|null, detail?: string}} Warm */
 
 const COLD = { state: 'cold', reason: null };
 const RENEW_MS = 20_000;
@@ -38,14 +39,18 @@ export class Warmth {
   #since = 0;
   #round = 0;
   #going = false;
+  /** @type {{from: number|null, to: number|null}} */
+  #marks = { from: null, to: null };
   #active = performance.now();
+  #spoke = false;
 
   /**
-   * @param {{chip: HTMLElement, spoken: HTMLElement}} page
+   * @param {{chip: HTMLElement, progress: HTMLProgressElement, spoken: HTMLElement}} page
    * @param {() => Promise<string>} session gives the session to warm, made if there is none yet
    * @param {(problem: Problem) => void} failed
    */
-  constructor({ chip, spoken }, session, failed) {
+  constructor({ chip, progress, spoken }, session, failed) {
+    this.progress = progress;
     this.chip = chip;
     this.spoken = spoken;
     this.session = session;
@@ -61,7 +66,9 @@ export class Warmth {
     this.#round++;
     this.#busy = false;
     this.#tried = -Infinity;
+    this.#marks = { from: null, to: null };
     this.show(COLD, false);
+    if (this.#spoke) this.spoken.textContent = '';
   }
 
   /** @param {Warm} warm @param {boolean} [going] whether the conversation has turns: then only its end can be cold */
@@ -70,7 +77,16 @@ export class Warmth {
     const started = Date.parse(warm.started_at || '');
     if (warm.state !== this.#warm.state) this.#since = Number.isNaN(started) ? serverNow() : Math.min(started, serverNow());
     this.#warm = warm;
+    if (warm.state === 'warming') this.#marks.from ??= performance.now() - Math.max(0, serverNow() - this.#since);
+    if (warm.state === 'warm' && this.#marks.from !== null) this.#marks.to ??= performance.now();
     this.#draw();
+  }
+
+  /** When the warming that the next question is to use began and ended, in `performance.now()`'s milliseconds. */
+  taken() {
+    const taken = this.#marks;
+    this.#marks = { from: null, to: null };
+    return taken;
   }
 
   /** @param {'focus'|'keystroke'|'visible'} trigger */
@@ -125,17 +141,36 @@ export class Warmth {
     const { state } = this.#warm;
     const label = this.#label(state);
     if (this.chip.textContent !== label) this.chip.textContent = label;
+    const done = this.#done();
+    this.progress.hidden = !done;
+    this.progress.value = done;
     if (this.chip.dataset.state === state) return;
     this.chip.dataset.state = state;
     this.chip.title = [why(this.#warm), MEANING[state]].filter(Boolean).join(' ');
     const news = expired ? 'No longer warm.' : NEWS[state];
-    if (news) this.spoken.textContent = `${news} ${why(this.#warm)}`.trim();
+    if (!news) return;
+    this.#spoke = true;
+    this.spoken.textContent = `${news} ${why(this.#warm)}`.trim();
+  }
+
+  #elapsed() {
+    return Math.max(0, serverNow() - this.#since);
+  }
+
+  /** How far a warm has come, by what it should take: never quite there before it is. */
+  #done() {
+    const { state, predicted_ms: predicted } = this.#warm;
+    return state === 'warming' && predicted ? Math.min(0.95, this.#elapsed() / predicted) : 0;
   }
 
   /** @param {string} state */
   #label(state) {
     if (state === 'cold') return this.#going ? 'Warms as you turn to it' : 'Cold · warms as you turn to it';
-    if (state === 'warming') return `Warming · ${Math.max(0, Math.floor((serverNow() - this.#since) / 1000))} s`;
+    if (state === 'warming') {
+      const { predicted_ms: predicted } = this.#warm;
+      const of = predicted && predicted > this.#elapsed() ? ` of about ${Math.max(1, Math.round(predicted / 1000))}` : '';
+      return `Warming · ${Math.floor(this.#elapsed() / 1000)}${of} s`;
+    }
     if (state === 'warm') return Number.isFinite(this.#left()) ? `Warm · ${left(this.#left())} left` : 'Warm';
     return `Not warm${why(this.#warm) && ` · ${why(this.#warm)}`}`;
   }

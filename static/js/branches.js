@@ -1,0 +1,72 @@
+// @ts-check
+/** What can be done with a question that was asked: go to another that was asked in its place, or ask it differently. */
+
+/** @typedef {{edit?: (turn: import('./turn.js').Turn, question: string) => void, go?: (session: string) => void}} On */
+
+/** @param {string} text @param {string} label @param {() => void} act @param {boolean} [disabled] */
+function button(text, label, act, disabled = false) {
+  const node = document.createElement('button');
+  Object.assign(node, { type: 'button', textContent: text, title: label, disabled });
+  if (label !== text) node.ariaLabel = label;
+  node.addEventListener('click', act);
+  return node;
+}
+
+/** @param {import('./turn.js').Turn} turn @param {string|null} session @param {On} on @param {() => void} edit @returns {Node[]} */
+export function questionTools({ branches, session }, on, edit) {
+  const tools = [];
+  const { go } = on;
+  const at = branches.indexOf(session);
+  if (go && branches.length > 1 && at >= 0) {
+    const count = document.createElement('span');
+    count.textContent = `${at + 1}/${branches.length}`;
+    count.ariaLabel = `Question ${at + 1} of ${branches.length} asked here`;
+    count.role = 'img';
+    tools.push(
+      button('‹', 'The question before that was asked here', () => go(branches[at - 1]), at === 0),
+      count,
+      button('›', 'The next question that was asked here', () => go(branches[at + 1]), at === branches.length - 1),
+    );
+  }
+  if (on.edit) tools.push(button('Edit', 'Edit this question and ask again', edit));
+  return tools;
+}
+
+/**
+ * Puts an editor in the place of a question.
+ * @param {HTMLElement} question @param {string} text @param {(text: string) => void} ask @param {() => void} ended
+ */
+export function editQuestion(question, text, ask, ended) {
+  const form = document.createElement('form');
+  form.className = 'editing';
+  const area = document.createElement('textarea');
+  area.value = text;
+  area.ariaLabel = 'Ask this instead';
+  area.rows = Math.min(8, 1 + text.split('\n').length);
+  const close = () => {
+    form.replaceWith(question);
+    ended();
+  };
+  const send = document.createElement('button');
+  send.textContent = 'Ask again';
+  form.append(area, button('Cancel', 'Cancel', close), send);
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    if (!area.value.trim()) return;
+    form.replaceWith(question);
+    ask(area.value);
+  });
+  form.addEventListener('keydown', (event) => {
+    if (event.isComposing) return;
+    if (event.key === 'Escape') {
+      event.stopPropagation();
+      close();
+    }
+    if (event.key === 'Enter' && !event.shiftKey) {
+      event.preventDefault();
+      form.requestSubmit();
+    }
+  });
+  question.replaceWith(form);
+  area.focus();
+}

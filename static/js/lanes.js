@@ -1,0 +1,92 @@
+// @ts-check
+/**
+ * Questions that are asked beside the conversation's own turn: others from the same point, each in a branch of its own, or
+ * the same one without Headstart. They stand beside it where there is room, and live as long as the page shows them.
+ */
+import { call, Problem, send } from './api.js';
+import { TurnView } from './conversation.js';
+import { follow, turnOf } from './turn.js';
+
+/** @typedef {{session: string, question: string, label: string, passing: boolean}} Lane a `passing` one is erased in the end */
+
+/** @param {string} session @param {number} after @param {string} question @param {AbortSignal} signal @returns {Promise<Lane>} */
+export async function branchOff(session, after, question, signal) {
+  const fork = await call('POST', `/api/sessions/${session}/fork`, { after_turn: after }, signal);
+  return { session: fork.session, question, label: '', passing: false };
+}
+
+/** @param {string} context @param {string} question @param {AbortSignal} signal @returns {Promise<Lane>} */
+export async function withoutHeadstart(context, question, signal) {
+  const { session } = await call('POST', '/api/sessions', { context, isolation: 'session' }, signal);
+  return { session, question, label: 'Without Headstart', passing: true };
+}
+
+export class Lanes {
+  /** @type {Set<import('./turn.js').Turn>} */
+  #running = new Set();
+
+  /** @param {(session: string) => void} go to a branch */
+  constructor(go) {
+    this.go = go;
+  }
+
+  /** @param {HTMLElement} article of the conversation's own turn @param {Lane[]} lanes @param {AbortSignal} signal */
+  run(article, lanes, signal) {
+    const row = document.createElement('div');
+    row.className = 'lanes';
+    row.dataset.lanes = String(lanes.length + 1);
+    article.replaceWith(row);
+    row.append(article);
+    if (lanes.some(({ passing }) => passing)) article.prepend(heading('With Headstart'));
+    return Promise.all(lanes.map((lane) => this.#ask(row, lane, signal)));
+  }
+
+  /** @param {HTMLElement} row @param {Lane} lane @param {AbortSignal} signal */
+  async #ask(row, lane, signal) {
+    const turn = turnOf({ question: lane.question });
+    const view = new TurnView(turn, {});
+    view.node.prepend(lane.passing ? heading(lane.label) : this.#way(lane.session));
+    row.append(view.node);
+    const tick = setInterval(() => view.tick(), 250);
+    this.#running.add(turn);
+    try {
+      const response = await send('POST', `/api/sessions/${lane.session}/ask?render=html`, { question: lane.question }, { signal });
+      turn.id = response.headers.get('Turn-Id') || '';
+      await follow(turn, response, { changed: () => view.changed(), lost: () => {}, found: () => {} }, signal);
+    } catch (error) {
+      if (!signal.aborted) Object.assign(turn, { state: 'failed', problem: Problem.from(error).fields });
+      view.changed();
+    } finally {
+      clearInterval(tick);
+      this.#running.delete(turn);
+      if (lane.passing) fetch(`/api/sessions/${lane.session}`, { method: 'DELETE', keepalive: true }).catch(() => {});
+    }
+  }
+
+  /** @param {string} session */
+  #way(session) {
+    const link = document.createElement('a');
+    link.href = `/?session=${encodeURIComponent(session)}`;
+    link.textContent = 'Go on from here';
+    link.addEventListener('click', (event) => {
+      event.preventDefault();
+      this.go(session);
+    });
+    const line = heading('');
+    line.append(link);
+    return line;
+  }
+
+  /** Ends all that still run. */
+  stop() {
+    for (const turn of this.#running) if (turn.id) call('POST', `/api/turns/${turn.id}/stop`).catch(() => {});
+  }
+}
+
+/** @param {string} text */
+function heading(text) {
+  const line = document.createElement('p');
+  line.className = 'lane';
+  line.textContent = text;
+  return line;
+}

@@ -1,0 +1,35 @@
+// @ts-check
+/** The line above the input that says what went wrong, with a button for what can be done about it. */
+
+export class Notice {
+  /** @param {HTMLElement} node */
+  constructor(node) {
+    this.node = node;
+    this.text = /** @type {HTMLElement} */ (node.querySelector('span'));
+    this.button = /** @type {HTMLButtonElement} */ (node.querySelector('button'));
+    this.act = () => {};
+    this.passing = false;
+    this.button.addEventListener('click', () => {
+      this.clear();
+      this.act();
+    });
+  }
+
+  /** @param {string} text @param {{label: string, act: () => void}} [action] @param {boolean} [passing] until it works again */
+  say(text, action, passing = false) {
+    this.text.textContent = text;
+    this.button.hidden = !action;
+    this.button.textContent = action?.label || '';
+    this.act = action?.act || (() => {});
+    this.passing = passing;
+    this.node.hidden = false;
+  }
+
+  clear() {
+    this.node.hidden = true;
+  }
+
+  found() {
+    if (this.passing) this.clear();
+  }
+}

@@ -1,0 +1,28 @@
+// @ts-check
+/** Keys for what is done often, and the dialog that lists them. Single keys only where nothing is being typed. */
+
+/** @type {Record<string, string>} by the key's place, which says the same on every layout */
+const WITH_ALT = { KeyN: 'fresh', KeyB: 'sidebar', KeyC: 'copy', KeyI: 'focus', KeyE: 'edit', KeyT: 'another' };
+
+/** @param {EventTarget|null} target */
+const typing = (target) =>
+  target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+
+/** @param {Record<string, () => void>} does */
+export function listenForKeys(does) {
+  const dialog = /** @type {HTMLDialogElement} */ (document.getElementById('keys'));
+  const help = () => dialog.open || dialog.showModal();
+  document.getElementById('help')?.addEventListener('click', help);
+  dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
+  addEventListener('keydown', (event) => {
+    if (event.isComposing || event.defaultPrevented || document.querySelector('dialog[open]')) return;
+    const { altKey, ctrlKey, metaKey, shiftKey, code, key } = event;
+    let action = null;
+    if ((ctrlKey || metaKey) && !altKey && !shiftKey && key.toLowerCase() === 'k') action = does.search;
+    else if (altKey && !ctrlKey && !metaKey && !shiftKey) action = does[WITH_ALT[code]];
+    else if (!altKey && !ctrlKey && !metaKey && !typing(event.target)) action = { '?': help, '/': does.focus }[key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+}

@@ -1,0 +1,273 @@
+// @ts-check
+/**
+ * The list of conversations: found, opened, renamed, exported, deleted. One row for a conversation with all its branches,
+ * of which it leads to the one that was asked last. A column where there is room, a drawer where there is not.
+ */
+import { call, Problem } from './api.js';
+import { several } from './numbers.js';
+
+/** @typedef {{session: string, title: string, conversation: string, context_name: string, asked_at: string, match: string|null}} Listed */
+
+const ROOMY = matchMedia('(min-width: 72rem)');
+const SEARCH_AFTER_MS = 200;
+const KEPT = 'headstart.sidebar';
+const when = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+
+/** @param {string} id */
+const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+export class Sidebar {
+  #round = 0;
+  #typing = 0;
+  /** @type {string|null} */
+  #next = null;
+  /** @type {Listed|null} */
+  #chosen = null;
+  /** @type {HTMLElement|null} */
+  #from = null;
+
+  /** @param {{current: () => string|null, go: (session: string) => void, gone: () => void}} chat */
+  constructor(chat) {
+    this.chat = chat;
+    this.node = element('sidebar');
+    this.toggle = element('toggle-sidebar');
+    this.search = /** @type {HTMLInputElement} */ (element('search'));
+    this.list = element('conversations');
+    this.said = element('conversations-said');
+    this.more = element('more-conversations');
+    this.menu = element('conversation-menu');
+    this.asking = /** @type {HTMLDialogElement} */ (element('deleting'));
+    this.#listen();
+    if (ROOMY.matches && this.#kept() !== 'closed') this.open(false);
+  }
+
+  #listen() {
+    this.toggle.addEventListener('click', () => (this.isOpen ? this.close() : this.open()));
+    element('close-sidebar').addEventListener('click', () => this.close());
+    element('veil').addEventListener('click', () => this.close());
+    // What was a column is no drawer that lies over the page all at once.
+    ROOMY.addEventListener('change', () => (ROOMY.matches ? this.#settle() : this.#hide()));
+    this.search.addEventListener('input', () => {
+      clearTimeout(this.#typing);
+      this.#typing = setTimeout(() => this.load(), SEARCH_AFTER_MS);
+    });
+    this.more.addEventListener('click', () => this.load(this.#next || ''));
+    this.node.addEventListener('keydown', (event) => this.#key(event));
+    const choices = /** @type {Record<string, () => void>} */ ({
+      rename: () => this.#rename(), delete: () => this.#confirm(),
+    });
+    for (const button of this.menu.querySelectorAll('button')) {
+      button.addEventListener('click', () => {
+        this.menu.hidePopover();
+        choices[button.dataset.does || '']?.();
+      });
+    }
+    this.menu.addEventListener('toggle', (event) => {
+      if (/** @type {ToggleEvent} */ (event).newState === 'closed') this.menu.removeAttribute('style');
+    });
+    for (const link of this.menu.querySelectorAll('a')) link.addEventListener('click', () => this.menu.hidePopover());
+    this.asking.querySelector('form')?.addEventListener('submit', () => this.#delete());
+    element('keep').addEventListener('click', () => this.asking.close());
+  }
+
+  get isOpen() {
+    return document.documentElement.dataset.sidebar === 'open';
+  }
+
+  /** @param {boolean} [byHand] the reader wanted it, and goes there */
+  open(byHand = true) {
+    document.documentElement.dataset.sidebar = 'open';
+    this.#settle();
+    this.load();
+    if (byHand) {
+      this.#keep('open');
+      this.search.focus();
+    }
+  }
+
+  close() {
+    const held = this.node.contains(document.activeElement);
+    this.#hide();
+    // A drawer that was used says nothing about the column.
+    if (ROOMY.matches) this.#keep('closed');
+    if (held) this.toggle.focus();
+  }
+
+  #hide() {
+    delete document.documentElement.dataset.sidebar;
+    this.#settle();
+  }
+
+  /** A drawer lies over the page, which then cannot be reached. */
+  #settle() {
+    const drawer = this.isOpen && !ROOMY.matches;
+    for (const behind of document.querySelectorAll('body > .top, body > main')) behind.toggleAttribute('inert', drawer);
+    this.toggle.ariaExpanded = String(this.isOpen);
+    this.node.hidden = !this.isOpen;
+    element('veil').hidden = !drawer;
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.key === 'Escape' && !ROOMY.matches && !(event.target instanceof HTMLInputElement && event.target.closest('li'))) {
+      event.stopPropagation();
+      this.close();
+    }
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step || !(event.target instanceof HTMLElement)) return;
+    const stops = [this.search, ...this.list.querySelectorAll('a')];
+    const at = stops.indexOf(/** @type {any} */ (event.target));
+    if (at < 0) return;
+    event.preventDefault();
+    /** @type {HTMLElement|undefined} */ (stops[at + step])?.focus();
+  }
+
+  /** @param {string} [cursor] where the list goes on */
+  async load(cursor = '') {
+    if (!this.isOpen) return;
+    const round = ++this.#round;
+    const query = new URLSearchParams({ q: this.search.value.trim().slice(0, 200), cursor });
+    try {
+      const { sessions, next } = await call('GET', `/api/sessions?${query}`);
+      if (round !== this.#round) return;
+      this.#show(sessions, Boolean(cursor));
+      this.#next = next;
+      this.more.hidden = !next;
+      this.said.textContent = this.list.childElementCount || next ? '' : this.search.value ? 'Nothing has these words.' : 'What you ask will be listed here.';
+    } catch (error) {
+      if (round === this.#round) this.said.textContent = Problem.from(error).sentence;
+    }
+  }
+
+  /** @param {Listed[]} sessions @param {boolean} more to what is shown */
+  #show(sessions, more) {
+    const held = document.activeElement?.closest?.('#conversations [data-conversation]')?.getAttribute('data-conversation');
+    if (!more) this.list.replaceChildren();
+    for (const listed of sessions) {
+      const known = /** @type {HTMLElement|null} */ (this.list.querySelector(`[data-conversation="${listed.conversation}"]`));
+      if (known) {
+        const count = Number(known.dataset.branches) + 1;
+        known.dataset.branches = String(count);
+        /** @type {HTMLElement} */ (known.querySelector('.branches')).textContent = ` · ${several(count, 'branch', 'branches')}`;
+        if (listed.session === this.chat.current()) known.querySelector('a')?.setAttribute('aria-current', 'page');
+      } else {
+        this.list.append(this.#row(listed));
+      }
+    }
+    if (held) /** @type {HTMLElement|null} */ (this.list.querySelector(`[data-conversation="${held}"] a`))?.focus();
+  }
+
+  /** @param {Listed} listed */
+  #row(listed) {
+    const make = (/** @type {string} */ tag, /** @type {string} */ name, /** @type {string} */ text) =>
+      Object.assign(document.createElement(tag), { className: name, textContent: text });
+    const item = document.createElement('li');
+    Object.assign(item.dataset, { conversation: listed.conversation, branches: '1' });
+    const link = /** @type {HTMLAnchorElement} */ (make('a', '', ''));
+    link.href = `/?session=${encodeURIComponent(listed.session)}`;
+    if (listed.session === this.chat.current()) link.setAttribute('aria-current', 'page');
+    const about = make('span', 'about-it', listed.match || `${listed.context_name} · ${when.format(Date.parse(listed.asked_at))}`);
+    about.append(make('span', 'branches', ''));
+    link.append(make('span', 'title', listed.title), about);
+    link.addEventListener('click', (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      if (!ROOMY.matches) this.close();
+      this.chat.go(listed.session);
+    });
+    const menu = /** @type {HTMLButtonElement} */ (make('button', 'menu', '⋯'));
+    menu.type = 'button';
+    menu.ariaLabel = `Rename, export or delete: ${listed.title}`;
+    menu.addEventListener('click', () => this.#choose(listed, menu));
+    item.append(link, menu);
+    return item;
+  }
+
+  /** @param {Listed} listed @param {HTMLElement} by */
+  #choose(listed, by) {
+    this.#chosen = listed;
+    this.#from = by;
+    for (const link of this.menu.querySelectorAll('a')) {
+      link.href = `/api/sessions/${encodeURIComponent(listed.session)}/export?format=${link.dataset.format}`;
+    }
+    const { bottom, right } = by.getBoundingClientRect();
+    this.menu.showPopover();
+    this.menu.style.left = `${Math.max(8, right - this.menu.offsetWidth)}px`;
+    this.menu.style.top = `${Math.min(bottom + 4, innerHeight - this.menu.offsetHeight - 8)}px`;
+    this.menu.querySelector('button')?.focus();
+  }
+
+  #rename() {
+    const listed = this.#chosen;
+    const row = this.#from?.closest('li');
+    if (!listed || !row) return;
+    const field = document.createElement('input');
+    Object.assign(field, { value: listed.title, maxLength: 200, ariaLabel: 'Title' });
+    let ended = false;
+    const end = async (/** @type {boolean} */ keep) => {
+      if (ended) return;
+      ended = true;
+      const title = field.value.trim();
+      if (keep && title && title !== listed.title) {
+        await call('PATCH', `/api/sessions/${listed.session}`, { title }).catch((error) => {
+          this.said.textContent = Problem.from(error).sentence;
+        });
+      }
+      field.replaceWith(...kept);
+      await this.load();
+      /** @type {HTMLElement|null} */ (this.list.querySelector(`[data-conversation="${listed.conversation}"] a`))?.focus();
+    };
+    field.addEventListener('keydown', (event) => {
+      if (event.key === 'Enter' || event.key === 'Escape') {
+        event.preventDefault();
+        event.stopPropagation();
+        end(event.key === 'Enter');
+      }
+    });
+    field.addEventListener('blur', () => end(true));
+    const kept = [...row.childNodes];
+    row.replaceChildren(field);
+    field.select();
+    field.focus();
+  }
+
+  #confirm() {
+    const count = Number(this.#from?.closest('li')?.dataset.branches || 1);
+    const too = count > 1 ? `, with its ${count} branches` : '';
+    element('deleting-what').textContent = `“${this.#chosen?.title}” will be erased${too}. That cannot be undone.`;
+    this.asking.showModal();
+  }
+
+  async #delete() {
+    const listed = this.#chosen;
+    if (!listed) return;
+    try {
+      const response = await fetch(`/api/sessions/${listed.session}?branches=true`, { method: 'DELETE' });
+      if (!response.ok && response.status !== 404) throw new Error();
+    } catch {
+      this.said.textContent = 'It could not be deleted. Try again.';
+      return;
+    }
+    const current = this.list.querySelector(`[data-conversation="${listed.conversation}"] [aria-current]`);
+    if (current) this.chat.gone();
+    await this.load();
+    this.search.focus();
+  }
+
+  #kept() {
+    try {
+      return localStorage.getItem(KEPT);
+    } catch {
+      return null;
+    }
+  }
+
+  /** @param {string} state */
+  #keep(state) {
+    try {
+      localStorage.setItem(KEPT, state);
+    } catch {
+      // Then it opens as it does for everyone.
+    }
+  }
+}

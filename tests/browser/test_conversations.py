@@ -1,0 +1,238 @@
+"""Many conversations and many branches: found, forked, asked at once, compared, and done by keyboard alone."""
+
+import json
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.chat import Chat
+
+
+def sidebar(page: Page) -> Locator:
+    return page.get_by_role("complementary", name="Conversations")
+
+
+def rows(page: Page) -> Locator:
+    return sidebar(page).locator("#conversations li")
+
+
+def answered(chat: Chat, question: str) -> Locator:
+    turn = chat.ask(question)
+    chat.expect_state(turn, "done")
+    return turn
+
+
+def asked(turn: Locator) -> Locator:
+    return turn.locator(".question")
+
+
+def test_conversations_are_listed_opened_found_renamed_and_deleted(chat: Chat) -> None:
+    page = chat.page
+    answered(chat, "What is a Future?")
+    page.get_by_role("button", name="New conversation").click()
+    answered(chat, "How does a TaskGroup end?")
+    expect(rows(page)).to_have_count(2)
+    expect(rows(page).first).to_contain_text("How does a TaskGroup end?")
+    expect(rows(page).first.locator("a")).to_have_attribute("aria-current", "page")
+    rows(page).nth(1).locator("a").click()
+    expect(asked(chat.turns.first)).to_contain_text("What is a Future?")
+    expect(rows(page).nth(1).locator("a")).to_have_attribute("aria-current", "page")
+
+    search = page.get_by_label("Search conversations")
+    search.fill("taskGROUP end")
+    expect(rows(page)).to_have_count(1)
+    search.fill("")
+    expect(rows(page)).to_have_count(2)
+
+    page.get_by_role("button", name="Rename, export or delete: What is a Future?").click()
+    page.get_by_role("button", name="Rename", exact=True).click()
+    page.get_by_label("Title").fill("Of futures")
+    page.get_by_label("Title").press("Enter")
+    expect(rows(page).nth(1)).to_contain_text("Of futures")
+
+    page.get_by_role("button", name="Rename, export or delete: Of futures").click()
+    page.get_by_role("button", name="Delete…").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Of futures")
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(rows(page)).to_have_count(1)
+    expect(chat.turns).to_have_count(0)
+
+
+def test_a_question_asked_differently_is_a_branch_and_both_stay_reachable(chat: Chat) -> None:
+    page = chat.page
+    answered(chat, "What is a Future?")
+    answered(chat, "And a Task?")
+    first = chat.session
+    turn = chat.turns.nth(1)
+    turn.get_by_role("button", name="Edit this question and ask again").click()
+    editor = page.get_by_label("Ask this instead")
+    expect(editor).to_have_value("And a Task?")
+    editor.fill("And a Lock?")
+    editor.press("Enter")
+    expect(asked(chat.turns.nth(1))).to_contain_text("And a Lock?")
+    chat.expect_state(chat.turns.nth(1), "done")
+    assert chat.session != first
+    assert chat.stored()["turns"][1]["verdict"]["cache"] == "hit"
+    expect(chat.turns.nth(1).locator(".asked")).to_contain_text("2/2")
+    chat.turns.nth(1).get_by_role("button", name="The question before").click()
+    expect(asked(chat.turns.nth(1))).to_contain_text("And a Task?")
+    assert chat.session == first
+    page.go_back()
+    expect(asked(chat.turns.nth(1))).to_contain_text("And a Lock?")
+    expect(rows(page).first).to_contain_text("2 branches")
+
+
+def test_several_questions_are_asked_at_once_from_one_point(chat: Chat) -> None:
+    page = chat.page
+    answered(chat, "What is a Future?")
+    chat.expect_chip("warm")
+    chat.input.fill("How is it cancelled?")
+    page.get_by_role("button", name="Ask another, too").click()
+    chat.input.fill("How is it awaited?")
+    page.get_by_role("button", name="Ask another, too").click()
+    chat.input.fill("How is it made?")
+    chat.input.press("Enter")
+    lanes = page.locator(".lanes article")
+    expect(lanes).to_have_count(3)
+    for lane in lanes.all():
+        chat.expect_state(lane, "done")
+        expect(lane.locator(".cache")).to_contain_text("cache hit")
+    tops = {lane.evaluate("node => Math.round(node.getBoundingClientRect().top)") for lane in lanes.all()}
+    assert len(tops) == 1
+    expect(lanes.first.locator(".asked")).to_contain_text("/3")
+    lanes.nth(2).get_by_role("link", name="Go on from here").click()
+    expect(asked(chat.turns.nth(1))).to_contain_text("How is it awaited?")
+    expect(chat.turns).to_have_count(2)
+    assert len(chat.stored()["turns"][1]["branches"]) == 3
+
+
+def test_the_same_question_without_headstart_stands_beside_it(chat: Chat) -> None:
+    page = chat.page
+    chat.input.click()
+    chat.expect_chip("warm")
+    chat.input.fill("What is a Future?")
+    switch = page.get_by_role("button", name="Without Headstart, too")
+    switch.click()
+    expect(switch).to_have_attribute("aria-pressed", "true")
+    chat.input.press("Enter")
+    lanes = page.locator(".lanes article")
+    expect(lanes).to_have_count(2)
+    for lane, cache in zip(lanes.all(), ("cache hit", "cache miss"), strict=True):
+        chat.expect_state(lane, "done")
+        expect(lane.locator(".cache")).to_contain_text(cache)
+    expect(lanes.nth(1)).to_contain_text("Without Headstart")
+    expect(switch).to_have_attribute("aria-pressed", "false")
+    expect(rows(page)).to_have_count(1)
+
+
+def test_the_stats_open_on_where_the_time_went(gated: Chat) -> None:
+    chat = gated
+    chat.input.click()
+    chat.expect_chip("warm")
+    chat.input.press_sequentially("What is a Future?")
+    chat.input.press("Enter")
+    turn = chat.turns.first
+    chat.expect_state(turn, "done")
+    turn.locator(".times summary").click()
+    figure = turn.locator("figure.timeline")
+    expect(figure).to_be_visible()
+    for part in ("Typing", "Warming", "Waiting for the first text", "Answer"):
+        expect(figure).to_contain_text(part)
+    assert figure.locator("rect").count() == 4
+
+
+def test_everything_can_be_done_by_keyboard_alone(chat: Chat) -> None:
+    page, keys = chat.page, chat.page.keyboard
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("body").press("/")
+    expect(chat.input).to_be_focused()
+    keys.type("What is a Future?")
+    keys.press("Enter")
+    chat.expect_state(chat.turns.first, "done")
+    keys.press("Alt+c")
+    expect(page.locator("#spoken")).to_have_text("Answer copied.")
+    assert page.evaluate("navigator.clipboard.readText()").strip()
+    keys.press("Alt+e")
+    expect(page.get_by_label("Ask this instead")).to_be_focused()
+    keys.press("Escape")
+    keys.press("Alt+e")
+    keys.press("Control+a")
+    keys.type("What is a Lock?")
+    keys.press("Enter")
+    expect(asked(chat.turns.first)).to_contain_text("What is a Lock?")
+    chat.expect_state(chat.turns.first, "done")
+    keys.press("Alt+n")
+    expect(chat.turns).to_have_count(0)
+    expect(chat.input).to_be_focused()
+    keys.press("Control+k")
+    expect(page.get_by_label("Search conversations")).to_be_focused()
+    expect(rows(page)).to_have_count(1)
+    keys.press("ArrowDown")
+    keys.press("Enter")
+    expect(chat.turns).to_have_count(1)
+    keys.press("Alt+b")
+    expect(sidebar(page)).to_be_hidden()
+    chat.input.blur()
+    keys.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+    keys.press("Escape")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_hidden()
+
+
+def test_on_a_phone_the_list_is_a_drawer_that_leaves_the_page_alone(chat: Chat) -> None:
+    page = chat.page
+    page.set_viewport_size({"width": 390, "height": 800})
+    answered(chat, "What is a Future?")
+    toggle = page.get_by_role("button", name="Conversations", exact=True)
+    expect(sidebar(page)).to_be_hidden()
+    toggle.click()
+    expect(page.get_by_label("Search conversations")).to_be_focused()
+    expect(page.locator("main")).to_have_attribute("inert", "")
+    page.keyboard.press("Escape")
+    expect(sidebar(page)).to_be_hidden()
+    expect(toggle).to_be_focused()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    toggle.click()
+    rows(page).first.locator("a").click()
+    expect(sidebar(page)).to_be_hidden()
+
+
+def test_what_was_said_of_warmth_does_not_outlive_its_context(gated: Chat) -> None:
+    gated.input.click()
+    gated.expect_chip("warm")
+    expect(gated.page.locator("#spoken")).to_contain_text("Warm.")
+    other = gated.page.locator("#context option").first.get_attribute("value")
+    gated.page.locator("#context").select_option(other)
+    expect(gated.page.locator("#spoken")).to_have_text("")
+
+
+def test_a_newcomer_adds_a_folder_asks_forks_stops_and_exports(chat: Chat, tmp_path: Path) -> None:
+    page = chat.page
+    folder = tmp_path / "lighthouse"
+    folder.mkdir()
+    for number in range(12):
+        lines = "\n".join(f"def ship_{number}_{line}(): return {line}" for line in range(200))
+        (folder / f"ships_{number}.py").write_text(lines)
+    page.get_by_role("button", name="Add something to ask about").click()
+    dialog = page.get_by_role("dialog", name="Ask about something of yours")
+    expect(dialog.get_by_label("Name", exact=True)).to_have_attribute("placeholder", "A name")
+    page.locator("#folder").set_input_files([folder])
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("heading", name="Ask about lighthouse")).to_be_visible()
+    for question in ("What is in here?", "Which ships are there?", "Who counts them?"):
+        answered(chat, question)
+    chat.turns.nth(1).get_by_role("button", name="Edit this question and ask again").click()
+    page.get_by_label("Ask this instead").fill("Which ship comes first?")
+    page.get_by_role("button", name="Ask again", exact=True).click()
+    expect(asked(chat.turns.nth(1))).to_contain_text("Which ship comes first?")
+    chat.expect_state(chat.turns.nth(1), "done")
+    turn = chat.ask("Tell me everything about every ship, at length.")
+    page.keyboard.press("Escape")
+    expect(turn).not_to_have_attribute("data-state", "running")
+    row = rows(page).first
+    row.get_by_role("button", name="Rename, export or delete").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export as JSON").click()
+    assert download.value.suggested_filename == "What is in here.json"
+    told = json.loads(download.value.path().read_text())
+    assert [len(told["turns"]), told["turns"][1]["question"]] == [3, "Which ship comes first?"]
