@@ -85,8 +85,8 @@ def test_a_question_asked_differently_is_a_branch_and_both_stay_reachable(chat: 
 def test_several_questions_are_asked_at_once_from_one_point(chat: Chat) -> None:
     page = chat.page
     answered(chat, "What is a Future?")
-    chat.expect_chip("warm")
     chat.input.fill("How is it cancelled?")
+    chat.expect_chip("warm")
     page.get_by_role("button", name="Ask another, too").click()
     chat.input.fill("How is it awaited?")
     page.get_by_role("button", name="Ask another, too").click()
