@@ -64,7 +64,8 @@ def warmed(client: Client, session: str, **fields: Any) -> str:
 
 
 def assert_skipped(warm: dict[str, Any], reason: str) -> None:
-    nothing = dict.fromkeys(("started_at", "expires_at", "tokens_read", "tokens_written", "cost_usd", "message_id"))
+    unknown = ("started_at", "expires_at", "tokens_read", "tokens_written", "cost_usd", "message_id", "predicted_ms")
+    nothing = dict.fromkeys(unknown)
     assert warm == {"state": "skipped", "reason": reason, "shared": False, **nothing}
 
 

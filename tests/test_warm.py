@@ -229,6 +229,8 @@ def test_an_answer_goes_back_verbatim_thinking_and_signature_included(client: Cl
     assert said[1] == {"type": "redacted_thinking", "data": "ENC"}
     mark = said[2].pop("cache_control")
     assert mark == {"type": "ephemeral"}
+    # The API gives `file_id`, and takes none back.
+    del citation["file_id"]
     assert said[2] == {"type": "text", "text": "Alpha “it” says.", "citations": [citation]}
     (turn, _) = client.session(session)["turns"]
     assert turn["thinking"] == "Let me think — über 🎉 \u2028"

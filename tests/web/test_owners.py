@@ -154,7 +154,9 @@ class _Ids(dict[str, str]):
 BODIES: dict[Operation, dict[str, Any]] = {
     ("POST", "/api/sessions/{session}/ask"): {"question": "Whose?"},
     ("POST", "/api/sessions/{session}/fork"): {"after_turn": 0},
+    ("PATCH", "/api/sessions/{session}"): {"title": "Whose?"},
 }
+QUERIES: dict[Operation, dict[str, str]] = {("GET", "/api/sessions/{session}/export"): {"format": "json"}}
 
 
 def operations_on(client: Client) -> list[Operation]:
@@ -168,7 +170,8 @@ def answers(client: Client, ids: dict[str, str], **more: Any) -> dict[Operation,
     found = {}
     for method, path in operations_on(client):
         body = BODIES.get((method, path))
-        response = client.http.request(method, path.format_map(_Ids(ids)), json=body, **more)
+        query = QUERIES.get((method, path))
+        response = client.http.request(method, path.format_map(_Ids(ids)), json=body, params=query, **more)
         # Every answer has an id of its own; apart from that, they can be compared.
         text = response.text.replace(response.headers["x-request-id"], "")
         found[(method, path)] = (response.status_code, text)
