@@ -219,9 +219,13 @@ def test_a_reader_who_is_there_keeps_it_warm_and_one_who_left_does_not(chat: Cha
     chat.page.clock.run_for(270_000)
     assert asked == []
     if there:
-        chat.page.mouse.move(50, 50)
-    chat.page.clock.run_for(15_000)
-    assert (asked != []) == there
+        with chat.page.expect_request("**/warm"):
+            chat.page.mouse.move(50, 50)
+            # The page's clock stands while a busy machine takes its time, and the entry lives by the server's.
+            chat.page.clock.run_for(60_000)
+    else:
+        chat.page.clock.run_for(15_000)
+        assert asked == []
     assert all('"visible"' in body for body in asked)
 
 

@@ -279,4 +279,5 @@ def test_a_hidden_tab_warms_nothing_and_a_reader_who_is_there_keeps_it_warm(page
     assert len(warms) == before
     with page.expect_request("**/warm"):
         page.mouse.move(50, 50)
-        page.clock.run_for(20_000)
+        # The page's clock stands while a busy machine takes its time, and the entry lives by the server's.
+        page.clock.run_for(60_000)
