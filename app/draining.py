@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 import uvicorn
 from sse_starlette.sse import AppStatus
 
+from app.web.streams import TAKES_NOTHING_S
+
 # Streams end when their turns do, or have moved on: not at the signal, as sse-starlette would have it.
 AppStatus.enable_automatic_graceful_drain = False
 
@@ -21,6 +23,11 @@ class Server(uvicorn.Server):
         self._drain = drain
         self._drain_s = drain_s
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        for listening in sockets or []:
+            let_go_of_the_silent(listening)
+        await super().startup(sockets)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
@@ -32,3 +39,12 @@ class Server(uvicorn.Server):
             await asyncio.wait([draining], timeout=0.1)
         draining.cancel()
         await super().shutdown(sockets)
+
+
+def let_go_of_the_silent(listening: socket.socket) -> None:
+    """Have connections that come by `listening` end when their client takes nothing for `TAKES_NOTHING_S`.
+
+    A stream gives up on its client by then, but what it had written would keep the connection open for ever.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(TAKES_NOTHING_S * 1000))

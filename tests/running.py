@@ -14,6 +14,7 @@ import httpx2
 import uvicorn
 
 from app.contexts.fetching import Fetcher
+from app.draining import Server
 from app.main import create_app
 from app.processes import redis_server
 from app.settings import Settings
@@ -99,7 +100,7 @@ def serving(redis_url: str, base_url: str, **settings: Any) -> Iterator[str]:
         timeout_graceful_shutdown=1,
         proxy_headers=False,
     )
-    server = uvicorn.Server(config)
+    server = Server(config, app.state.rooms.asking.drain, 0)
     thread = threading.Thread(target=lambda: server.run(sockets=[listening]))
     thread.start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"

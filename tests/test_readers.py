@@ -2,16 +2,21 @@
 
 import socket
 from contextlib import ExitStack
+from importlib import import_module
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
+from app import draining
 from app.web import streams
 from tests.client import Client
 from tests.recorder import END, Exchange, Recorder, message_start, text_events
 from tests.running import RedisProcess, serving
 from tests.running import _until as until
+
+psutil: Any = import_module("psutil")  # it comes without types
 
 # More than the kernel keeps for a connection, on both of its ends.
 PIECES, PIECE = 200, "x" * 40_000
@@ -34,6 +39,7 @@ def test_a_client_that_stops_reading_holds_up_nobody_and_is_let_go(
 ) -> None:
     monkeypatch.setattr(streams, "PING_S", 0.2)
     monkeypatch.setattr(streams, "TAKES_NOTHING_S", 0.5)
+    monkeypatch.setattr(draining, "TAKES_NOTHING_S", 1)
     upstream.script.append(at_length)
     with ExitStack() as stack:
         url = stack.enter_context(serving(redis.url, upstream.url))
@@ -57,6 +63,8 @@ def test_a_client_that_stops_reading_holds_up_nobody_and_is_let_go(
             lambda: "headstart_process_readers 0.0" in client.http.get("/metrics").text,
             "the frozen client to be let go",
         )
+        address = frozen.getsockname()
+        until(lambda: not any(c.raddr == address for c in psutil.Process().net_connections("tcp4")), "its connection too")
         frozen.settimeout(20)
         rest = bytearray()
         while chunk := _received(frozen):

@@ -18,8 +18,10 @@ from app.store.turns import Entry, EventId, Turns
 log = logging.getLogger("headstart.journal")
 
 FOLLOW_BLOCK_MS = 200
-# Frames that a client is given at once: what it has not taken yet waits here only once, as everybody's frames.
+# Frames that a client is given at once: what it has not taken yet waits here only once, as everybody's frames. Further
+# frames are not looked at once there are so many bytes.
 MOST_AT_ONCE = 500
+ENOUGH_BYTES = 65_536
 RETRY_S = 0.25
 CHECK_S = 1.0
 # For so long, a process that said that a turn is read by its clients need not say it again.
@@ -88,8 +90,8 @@ class Feed:
             # Looked up each time: a client that comes from elsewhere can be ahead of this process.
             index = bisect_right(self.ids, after)
             if index < len(self.frames):
-                upto = index + MOST_AT_ONCE
-                chunk, after = b"".join(self.frames[index:upto]), self.ids[index:upto][-1]
+                upto = self._enough(index)
+                chunk, after = b"".join(self.frames[index:upto]), self.ids[upto - 1]
                 if chunk:
                     yield chunk
             elif self.ended or self.cut:
@@ -101,6 +103,13 @@ class Feed:
                     await changed
                 finally:
                     self._waiting.discard(changed)
+
+    def _enough(self, index: int) -> int:
+        most, size = min(len(self.frames), index + MOST_AT_ONCE), 0
+        while index < most and size < ENOUGH_BYTES:
+            size += len(self.frames[index])
+            index += 1
+        return index
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, set()
