@@ -1,12 +1,11 @@
-"""How long what a page warmed lives: five minutes or an hour, as the context's uses so far have it."""
+"""How long what a page warmed still lives: five minutes or an hour, as its context's uses have it, less what has passed."""
 
 from datetime import datetime
 
 from playwright.sync_api import Page
 
 
-def lives_ms(page: Page, warmed: str) -> int:
-    """The lifetime that the server gives to what the page asked it to warm at the URL `warmed`."""
-    warm = page.request.get(warmed.removesuffix("/warm")).json()["warm"]
-    started, expires = (datetime.fromisoformat(warm[name]) for name in ("started_at", "expires_at"))
-    return round((expires - started).total_seconds() * 1000)
+def left_ms(page: Page, warmed: str) -> int:
+    """What is left, by the page's own clock, to what the page asked the server to warm at the URL `warmed`."""
+    expires = page.request.get(warmed.removesuffix("/warm")).json()["warm"]["expires_at"]
+    return round(datetime.fromisoformat(expires).timestamp() * 1000 - float(page.evaluate("Date.now()")))

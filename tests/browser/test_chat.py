@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.chat import Chat
-from tests.browser.lifetime import lives_ms
+from tests.browser.lifetime import left_ms
 from tests.browser.serving import Gate
 
 QUESTION = "How does asyncio.timeout() reschedule its deadline?"
@@ -219,7 +219,7 @@ def test_a_reader_who_is_there_keeps_it_warm_and_one_who_left_does_not(chat: Cha
     chat.expect_chip("warm")
     asked: list[str] = []
     chat.page.on("request", lambda request: asked.append(str(request.post_data)) if "/warm" in request.url else None)
-    chat.page.clock.run_for(lives_ms(chat.page, warmed[-1]) - 30_000)
+    chat.page.clock.run_for(left_ms(chat.page, warmed[-1]) - 30_000)
     assert asked == []
     if there:
         with chat.page.expect_request("**/warm"):

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, Response, Route, expect
 
 from tests.balancer import Balancer
 from tests.browser.conftest import Complaints
-from tests.browser.lifetime import lives_ms
+from tests.browser.lifetime import left_ms
 from tests.browser.serving import Gate, headstart
 from tests.browser.test_modules import split
 
@@ -278,7 +278,7 @@ def test_a_hidden_tab_warms_nothing_and_a_reader_who_is_there_keeps_it_warm(page
     embedded.input.focus()
     expect(embedded.warm).to_have_text("warm")
     before = len(warms)
-    page.clock.run_for(lives_ms(page, warmed[-1]) - 30_000)
+    page.clock.run_for(left_ms(page, warmed[-1]) - 30_000)
     assert len(warms) == before
     with page.expect_request("**/warm"):
         page.mouse.move(50, 50)
