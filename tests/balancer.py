@@ -121,6 +121,8 @@ def nginx(folder: Path, servers: list[Address]) -> Iterator[str]:
     with naming(servers) as dns:
         text = NGINX_CONF.read_text()
         for written, here in (
+            # Each of its processes asks for names by itself: what one knows another may not.
+            ("worker_processes auto", "worker_processes 1"),
             ("resolver 127.0.0.11 valid", f"resolver 127.0.0.1:{dns} valid"),
             ("http://$servers:8000", f"http://$servers:{servers[0][1]}"),
             ("set $servers app;", "set $servers app.test;"),

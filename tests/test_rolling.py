@@ -82,9 +82,10 @@ class Fleet:
         return (host, self._port), running
 
     def deploy(self, between: Callable[[], None]) -> None:
-        """The new server made known, then each of the old ones told to end; it stays known until it has."""
+        """The new server made known, and, once it has clients, each old one told to end; it stays known until it has."""
         *old, new = self._running
         self.servers.append(new[0])
+        until(lambda: "headstart_process_readers 0.0" not in httpx2.get(f"{new[1].url}/metrics").text, "clients")
         for where, running in old:
             between()
             running.popen.send_signal(signal.SIGTERM)
