@@ -10,6 +10,20 @@ from tests.client import Client
 from tests.recorder import Recorder, recording
 from tests.running import RedisProcess, serving
 
+# A file's tests run one after the other, beside other files: those that take longest are begun first, so that none of
+# them is waited for alone in the end.
+LONGEST = (
+    "browser/test_access", "browser/test_chat", "browser/test_dashboard", "browser/test_reading", "browser/test_resuming",
+    "test_takeover", "browser/test_conversations", "test_serve", "browser/test_adding", "test_faults", "browser/test_page",
+    "browser/test_embed", "test_rolling", "test_chaos", "test_spending", "test_attempts", "browser/test_trouble",
+    "test_warm", "test_cli", "test_bench", "test_turns", "test_processes", "sandbox/test_model_based",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {Path(__file__).parent / f"{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
 
 @pytest.fixture(scope="session")
 def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
