@@ -4,9 +4,9 @@ from functools import lru_cache
 from html import escape
 from itertools import groupby
 
-from pygments.lexer import Lexer  # type: ignore[import-untyped]
-from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
-from pygments.token import Token  # type: ignore[import-untyped]
+from pygments.lexer import Lexer
+from pygments.lexers import get_lexer_by_name
+from pygments.token import Token
 
 # Longer code is shown without colours: lexers are made of regular expressions, and nobody vouches for their worst case.
 MAX_COLOURED_CHARS = 60_000
