@@ -10,130 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from app.ledger.verdict import Cache
-
-Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, description="RFC 3339, UTC.")]
-
-
-def _no_default(schema: dict[str, Any]) -> None:
-    del schema["default"]
-
-
-# A member that is there or not, and never null.
-_ABSENT = Field(json_schema_extra=_no_default)
-
-_SESSION = "s_" + "3f" * 16
-EXAMPLE_TURN = "t_" + "3f" * 16 + "a7" * 16
-_CONTEXT = "c_" + "9b" * 20
-_WARM = {
-    "state": "warm",
-    "reason": None,
-    "started_at": "2026-03-01T09:30:00.000Z",
-    "predicted_ms": None,
-    "expires_at": "2026-03-01T09:35:21.000Z",
-    "tokens_read": 0,
-    "tokens_written": 197144,
-    "cost_usd": 0.49286,
-    "shared": False,
-    "message_id": "msg_01",
-}
-_VERDICT = {
-    "cache": "hit",
-    "reason": None,
-    "detail": None,
-    "diagnosed": None,
-    "read": 197144,
-    "written": 0,
-    "uncached": 25,
-    "output": 449,
-    "expected_read": 197144,
-    "waited_ms": 0,
-    "ttfb_ms": 771,
-    "ttft_ms": 934,
-    "total_ms": 2944,
-    "cold_ms": 7837,
-    "cost_usd": 0.0243,
-    "saved_usd": 0.3746,
-    "message_id": "msg_02",
-}
-_BEGUN = {
-    "session": _SESSION,
-    "context": _CONTEXT,
-    "context_name": "asyncio",
-    "model": "claude-sonnet-5-5",
-    "isolation": "shared",
-    "created_at": "2026-03-01T09:29:58.120Z",
-    "prefix": {"digest": "5d" * 32, "bytes": 511345, "tokens": 197144, "breakpoints": 1},
-    "warm": _WARM,
-}
-_ANSWERED = {
-    "turn": EXAMPLE_TURN,
-    "number": 1,
-    "state": "done",
-    "question": "How does a TaskGroup cancel its tasks?",
-    "answer": "It calls `cancel()` on each …",
-    "thinking": "",
-    "verdict": _VERDICT,
-    "problem": None,
-    "stopped": None,
-    "asked_at": "2026-03-01T09:30:31.402Z",
-    "branches": [_SESSION],
-}
-_WITH_TURNS = _BEGUN | {
-    "title": "How does a TaskGroup cancel its tasks?",
-    "conversation": "d1" * 16,
-    "forked_from": {"session": "s_" + "c4" * 16, "after_turn": 0},
-    "turns": [_ANSWERED],
-}
-_EXPORTED = {
-    name: value
-    for name, value in _WITH_TURNS.items()
-    if name not in ("isolation", "prefix", "warm", "conversation", "forked_from")
-}
-_LISTED = {
-    "session": _SESSION,
-    "title": "How does a TaskGroup cancel its tasks?",
-    "conversation": "d1" * 16,
-    "context": _CONTEXT,
-    "context_name": "asyncio",
-    "model": "claude-sonnet-5-5",
-    "created_at": "2026-03-01T09:29:58.120Z",
-    "asked_at": "2026-03-01T09:30:31.402Z",
-    "turns": 3,
-    "match": "… waits for them, then raises an ExceptionGroup …",
-}
-_HELD = {
-    "context": _CONTEXT,
-    "name": "asyncio",
-    "public": True,
-    "model": "claude-sonnet-5-5",
-    "bytes": 489812,
-    "tokens": 197144,
-    "documents": 34,
-    "pages": 0,
-    "created_at": "2026-03-01T08:00:00.000Z",
-    "parameters": {
-        "model": "claude-sonnet-5-5",
-        "max_tokens": 4096,
-        "thinking": None,
-        "effort": None,
-        "ttl": "auto",
-        "citations": False,
-    },
-    "warnings": [],
-}
-
-_WHOLE = _HELD | {"instructions": None, "titles": [{"title": "asyncio/tasks.py", "bytes": 40213}]}
-_LEFT_OUT = {"name": "docs/logo.png", "reason": "binary"}
-
-
-def _like(example: Any) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"examples": [example]}, use_attribute_docstrings=True)
+from app.web import examples
+from app.web.examples import ABSENT, Time, like
 
 
 class ProblemError(BaseModel):
     """One field that is not valid."""
 
-    model_config = _like({"field": "question", "message": "the question is empty"})
+    model_config = like({"field": "question", "message": "the question is empty"})
 
     field: str
     """Its name, with dots between names and positions; empty for the body as a whole."""
@@ -155,24 +39,24 @@ class ProblemDetails(BaseModel):
     """Stable, for programs."""
     retryable: bool
     """Whether the same request may succeed later."""
-    errors: Annotated[list[ProblemError] | SkipJsonSchema[None], _ABSENT] = None
+    errors: Annotated[list[ProblemError] | SkipJsonSchema[None], ABSENT] = None
     """Of a 422: every field at fault."""
-    turn: Annotated[str | SkipJsonSchema[None], _ABSENT] = None
+    turn: Annotated[str | SkipJsonSchema[None], ABSENT] = None
     """Of `turn_running`: the turn that runs."""
-    request_id: Annotated[str | SkipJsonSchema[None], _ABSENT] = None
+    request_id: Annotated[str | SkipJsonSchema[None], ABSENT] = None
     """As in `X-Request-Id`, and in the server's log."""
-    limit: Annotated[str | SkipJsonSchema[None], _ABSENT] = None
+    limit: Annotated[str | SkipJsonSchema[None], ABSENT] = None
     """Of `limit_reached`: which."""
-    most: Annotated[float | SkipJsonSchema[None], _ABSENT] = None
+    most: Annotated[float | SkipJsonSchema[None], ABSENT] = None
     """Of `limit_reached`: how much it is."""
-    retry_after_s: Annotated[int | SkipJsonSchema[None], _ABSENT] = None
+    retry_after_s: Annotated[int | SkipJsonSchema[None], ABSENT] = None
     """Of `limit_reached`: when to come back, as `Retry-After` says too."""
 
 
 class Warm(BaseModel):
     """What is known of the cache entry that the next question needs."""
 
-    model_config = _like(_WARM)
+    model_config = like(examples.WARM)
 
     state: Literal["cold", "warming", "warm", "skipped", "failed"]
     reason: str | None
@@ -191,7 +75,7 @@ class Warm(BaseModel):
 
 
 class Warmed(BaseModel):
-    model_config = _like({"warm": _WARM})
+    model_config = like({"warm": examples.WARM})
 
     warm: Warm
 
@@ -212,7 +96,7 @@ class Prefix(BaseModel):
 class Verdict(BaseModel):
     """What the cache did for a turn, why, how long it took and what it cost."""
 
-    model_config = _like(_VERDICT)
+    model_config = like(examples.VERDICT)
 
     cache: Cache
     """Whether the whole prefix was read, its beginning, or nothing; `uncacheable` where nothing is cached or told."""
@@ -243,7 +127,7 @@ class Verdict(BaseModel):
 class Session(BaseModel):
     """A conversation over a context."""
 
-    model_config = _like(_BEGUN)
+    model_config = like(examples.BEGUN)
 
     session: str
     context: str
@@ -265,7 +149,7 @@ class Fork(BaseModel):
 class Listed(BaseModel):
     """A conversation, or a branch of one, in the list."""
 
-    model_config = _like(_LISTED)
+    model_config = like(examples.LISTED)
 
     session: str
     title: str
@@ -286,7 +170,7 @@ class Listed(BaseModel):
 class Listing(BaseModel):
     """Conversations, the last asked first."""
 
-    model_config = _like({"sessions": [_LISTED], "next": None})
+    model_config = like({"sessions": [examples.LISTED], "next": None})
 
     sessions: list[Listed]
     next: str | None
@@ -294,7 +178,7 @@ class Listing(BaseModel):
 
 
 class Renamed(BaseModel):
-    model_config = _like({"session": _SESSION, "title": "Cancelling tasks"})
+    model_config = like({"session": examples.SESSION, "title": "Cancelling tasks"})
 
     session: str
     title: str
@@ -303,7 +187,7 @@ class Renamed(BaseModel):
 class Turn(BaseModel):
     """A question and its answer; of a running, stopped or failed one, the answer as far as it came."""
 
-    model_config = _like(_ANSWERED)
+    model_config = like(examples.ANSWERED)
 
     turn: str
     number: int
@@ -318,14 +202,14 @@ class Turn(BaseModel):
     asked_at: Time
     branches: list[str]
     """A session for each question that was asked at this point, this one among them, in the order of their making."""
-    html: Annotated[list[str] | SkipJsonSchema[None], _ABSENT] = None
+    html: Annotated[list[str] | SkipJsonSchema[None], ABSENT] = None
     """With `render=html`: the answer's blocks, each one element."""
 
 
 class Conversation(Session):
     """A session with its turns."""
 
-    model_config = _like(_WITH_TURNS)
+    model_config = like(examples.WITH_TURNS)
 
     title: str
     """As its owner calls it, or its first question; empty before that."""
@@ -339,7 +223,7 @@ class Conversation(Session):
 class Exported(BaseModel):
     """All of a conversation that there is to read."""
 
-    model_config = _like(_EXPORTED)
+    model_config = like(examples.EXPORTED)
 
     session: str
     title: str
@@ -353,7 +237,7 @@ class Exported(BaseModel):
 class Block(BaseModel):
     """What a block of the answer looks like now, as sanitized HTML."""
 
-    model_config = _like({"block": 2, "html": "<p>It calls <code>cancel()</code>.</p>", "open": False})
+    model_config = like({"block": 2, "html": "<p>It calls <code>cancel()</code>.</p>", "open": False})
 
     block: int
     html: str
@@ -364,7 +248,7 @@ class Block(BaseModel):
 class Passage(BaseModel):
     """Part of a document: what a citation points to, and what is around it. Long texts are cut on both sides."""
 
-    model_config = _like(
+    model_config = like(
         {
             "title": "asyncio/taskgroups.py",
             "before": "class TaskGroup:\n",
@@ -393,102 +277,14 @@ class Passage(BaseModel):
 class Stopping(BaseModel):
     """The turn's state as it stood: one that was `running` ends in a moment."""
 
-    model_config = _like({"turn": EXAMPLE_TURN, "state": "running"})
+    model_config = like({"turn": examples.TURN, "state": "running"})
 
     turn: str
     state: Literal["running", "done", "stopped", "failed"]
 
 
-class Parameters(BaseModel):
-    """What a context is asked with."""
-
-    model: str
-    max_tokens: int
-    thinking: str | None
-    effort: str | None
-    ttl: str
-    citations: bool
-
-
-class Suspicion(BaseModel):
-    """Something in a context that looks as if it will change, and what that would cost."""
-
-    place: str
-    what: str
-    why: str
-
-
-class Context(BaseModel):
-    """Something that can be asked about."""
-
-    model_config = _like(_HELD)
-
-    context: str
-    name: str
-    public: bool
-    """Everyone's to ask; else yours alone."""
-    model: str
-    bytes: int
-    tokens: int | None
-    """As the upstream counted them; null until it has."""
-    documents: int
-    pages: int
-    """Of PDF, in all."""
-    created_at: Time
-    parameters: Parameters
-    warnings: list[Suspicion]
-
-
-class Title(BaseModel):
-    title: str
-    bytes: int
-
-
-class LeftOut(BaseModel):
-    """A file that gave no document."""
-
-    name: str
-    reason: str
-
-
-class Sifted(BaseModel):
-    """Which files of a folder to send."""
-
-    model_config = _like({"taken": ["docs/a.md"], "skipped": [_LEFT_OUT], "ignored": 7})
-
-    taken: list[str]
-    skipped: list[LeftOut]
-    ignored: int
-    """How many files `.gitignore` files leave out."""
-
-
-class WholeContext(Context):
-    """A context with its instructions and the titles of its documents."""
-
-    model_config = _like(_WHOLE)
-
-    instructions: str | None
-    titles: list[Title]
-
-
-class AddedContext(WholeContext):
-    """A context that was just made, with what was left out of it."""
-
-    model_config = _like(_WHOLE | {"skipped": [_LEFT_OUT], "ignored": 0})
-
-    skipped: list[LeftOut]
-    ignored: int
-    """How many files `.gitignore` files left out."""
-
-
-class Contexts(BaseModel):
-    model_config = _like({"contexts": [_HELD]})
-
-    contexts: list[Context]
-
-
 class Health(BaseModel):
-    model_config = _like({"status": "ok"})
+    model_config = like({"status": "ok"})
 
     status: str
 
@@ -496,7 +292,7 @@ class Health(BaseModel):
 class TurnBegun(BaseModel):
     """The data of a turn's first event."""
 
-    model_config = _like({"turn": EXAMPLE_TURN, "warm": _WARM, "plan": "hit"})
+    model_config = like({"turn": examples.TURN, "warm": examples.WARM, "plan": "hit"})
 
     turn: str
     warm: Warm
@@ -507,7 +303,7 @@ class TurnBegun(BaseModel):
 class Restart(BaseModel):
     """The text of the turn so far is void: it streams anew."""
 
-    model_config = _like({"turn": EXAMPLE_TURN})
+    model_config = like({"turn": examples.TURN})
 
     turn: str
 
@@ -515,7 +311,7 @@ class Restart(BaseModel):
 class Stopped(BaseModel):
     """The turn was ended before its answer was whole."""
 
-    model_config = _like({"turn": EXAMPLE_TURN, "reason": None, "verdict": None})
+    model_config = like({"turn": examples.TURN, "reason": None, "verdict": None})
 
     turn: str
     reason: Literal["unread"] | None

@@ -12,7 +12,7 @@ from starlette.datastructures import UploadFile
 from app.contexts.documents import AnyDocument, Collected
 from app.contexts.drafts import Draft, check_texts, text_document, uploaded_documents
 from app.contexts.readers import read_apart
-from app.web import answers
+from app.web import context_answers
 from app.web.description import gives, problems, ref
 from app.web.problems import invalid
 from app.web.rooms import Asker, InRooms, Rooms
@@ -43,7 +43,7 @@ _BODIES = {
 }
 _ADDED = gives(
     201,
-    answers.AddedContext,
+    context_answers.AddedContext,
     "The context, and what was left out of it.",
     location="context",
     links={
@@ -54,7 +54,7 @@ _ADDED = gives(
 )
 
 
-@router.get("", response_model=None, responses=gives(200, answers.Contexts, "The contexts.") | problems())
+@router.get("", response_model=None, responses=gives(200, context_answers.Contexts, "The contexts.") | problems())
 async def list_contexts(rooms: InRooms, asker: Asker) -> dict[str, Any]:
     """Everyone's contexts and your own."""
     return {"contexts": [context_json(view) for view in await rooms.library.all(asker)]}
@@ -103,7 +103,7 @@ async def add_context(request: Request, rooms: InRooms, asker: Asker, response: 
 @router.get(
     "/{context}",
     response_model=None,
-    responses=gives(200, answers.WholeContext, "The context.") | problems("context_not_found"),
+    responses=gives(200, context_answers.WholeContext, "The context.") | problems("context_not_found"),
 )
 async def show_context(context: str, rooms: InRooms, asker: Asker) -> dict[str, Any]:
     """One context, by id or name."""

@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.web import answers
+from app.web import answers, context_answers, examples
 from app.web.codes import CODES, STATUSES
 from app.web.owners import COOKIE
 from app.web.problems import MEDIA_TYPE
@@ -46,12 +46,12 @@ _MENTIONED: tuple[type[BaseModel], ...] = (
     answers.Session,
     answers.Conversation,
     answers.Warmed,
-    answers.Contexts,
+    context_answers.Contexts,
     answers.Listing,
     answers.Exported,
-    answers.WholeContext,
-    answers.AddedContext,
-    answers.Sifted,
+    context_answers.WholeContext,
+    context_answers.AddedContext,
+    context_answers.Sifted,
     ContextBody,
     ContextForm,
 )
@@ -183,7 +183,7 @@ def _problem(status: int, code: str) -> dict[str, Any]:
     if code == "invalid_request":
         shown["errors"] = [{"field": "question", "message": "the question is empty"}]
     if code == "turn_running":
-        shown["turn"] = answers.EXAMPLE_TURN
+        shown["turn"] = examples.TURN
     if code == "limit_reached":
         shown |= {"limit": "turns_per_minute", "most": 20, "retry_after_s": 3}
     return shown

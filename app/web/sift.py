@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from app.contexts.readers import read_apart
 from app.contexts.sift import sift
-from app.web import answers
+from app.web import context_answers
 from app.web.description import gives, problems
 from app.web.schemas import SiftBody, left_out_json
 
@@ -16,7 +16,8 @@ router = APIRouter(prefix="/api/sift", tags=["contexts"])
 @router.post(
     "",
     response_model=None,
-    responses=gives(200, answers.Sifted, "Which files to send.") | problems("invalid_request", "body_too_large"),
+    responses=gives(200, context_answers.Sifted, "Which files to send.")
+    | problems("invalid_request", "body_too_large"),
 )
 async def sift_folder(body: SiftBody) -> dict[str, Any]:
     """Which files of a folder to send: what is to be left out need not leave its machine. Keeps nothing."""

@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 from pydantic import BaseModel
 
-from app.web import answers
+from app.web import answers, context_answers
 from app.web.codes import CODES, STATUSES
 from tests.client import Client
 from tests.recorder import Recorder, refuse
@@ -105,11 +105,11 @@ def strictly(shape: type[BaseModel], value: Any) -> None:
 
 def test_every_answer_of_a_conversation_has_its_shape_and_nothing_more(client: Client, upstream: Recorder) -> None:
     context = client.add_context(instructions="Be brief.", documents=[{"title": "a", "text": "As of 2026-03-01."}])
-    strictly(answers.AddedContext, context)
-    strictly(answers.WholeContext, client.http.get("/api/contexts/docs").json())
-    strictly(answers.Sifted, client.http.post("/api/sift", json={"paths": ["docs/a", "docs/.env"]}).json())
+    strictly(context_answers.AddedContext, context)
+    strictly(context_answers.WholeContext, client.http.get("/api/contexts/docs").json())
+    strictly(context_answers.Sifted, client.http.post("/api/sift", json={"paths": ["docs/a", "docs/.env"]}).json())
     assert context["warnings"]
-    strictly(answers.Contexts, client.http.get("/api/contexts").json())
+    strictly(context_answers.Contexts, client.http.get("/api/contexts").json())
     begun = client.start()
     strictly(answers.Session, begun)
     session = begun["session"]
