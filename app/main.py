@@ -56,7 +56,7 @@ from app.warm.state import warm_json
 from app.warm.writer import Writer
 from app.web import contexts, finding, operations, pages, sessions, sift, turns
 from app.web.admin import Admin
-from app.web.description import DESCRIPTION, TAGS, describe, operation_id
+from app.web.description import DESCRIPTION, TAGS, DescribedApp, operation_id
 from app.web.forwarded import ForwardedMiddleware
 from app.web.guards import BodyLimitMiddleware, HeadersMiddleware
 from app.web.origins import CORS, CrossSiteMiddleware
@@ -179,7 +179,7 @@ def create_app(
         await upstream.close()
         await store.close()
 
-    app = FastAPI(
+    app = DescribedApp(
         title="Headstart",
         version=rooms.version,
         description=DESCRIPTION,
@@ -194,7 +194,6 @@ def create_app(
     app.state.rooms = rooms
     _add_routes(app, settings)
     _add_problems(app)
-    describe(app)
     return app
 
 

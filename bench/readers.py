@@ -70,7 +70,8 @@ class Reader(asyncio.Protocol):
             end = found.end()
         self._rest = text[max(end, len(text) - LONGEST_STAMP) :]
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc  # however it ended
         self._on_end()
 
 

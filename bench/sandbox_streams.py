@@ -7,13 +7,14 @@ in count.
 
 import argparse
 import asyncio
-import importlib
 import json
 import os
 import subprocess
 import sys
 import time
 from contextlib import suppress
+
+import psutil
 
 from app.sandbox.serve import listen
 
@@ -93,7 +94,7 @@ def main() -> None:
         child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(listening.fileno(),))
     with child:
         os.sched_setaffinity(child.pid, {min(os.sched_getaffinity(0))})
-        process = importlib.import_module("psutil").Process(child.pid)
+        process = psutil.Process(child.pid)
         try:
             asyncio.run(run(port, 1, 20))
             before, idle = process.cpu_times(), process.memory_info().rss

@@ -75,7 +75,8 @@ class Answering(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport, self._connected = cast(asyncio.Transport, transport), True
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc  # however it ended
         self._connected = False
 
     def data_received(self, data: bytes) -> None:

@@ -1,6 +1,7 @@
 """The forms of HEADSTART_REDIS_URL: what each leads to, and that what is wrong is said without showing a password."""
 
 import traceback
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -72,13 +73,13 @@ def test_sentinels_are_given_their_own_password_and_never_that_of_redis() -> Non
     ],
 )
 def test_what_is_wrong_is_said_and_no_password_with_it(url: str, said: str) -> None:
-    given = {"_env_file": None, "redis_url": url}
+    given: dict[str, Any] = {"_env_file": None, "redis_url": url}
     with pytest.raises(ValidationError) as refused:
-        Settings(**given)  # type: ignore[arg-type]
+        Settings(**given)
     assert said in str(refused.value) and "redis_url" in str(refused.value)
     assert SECRET not in "".join(traceback.format_exception(refused.value))
 
 
 def test_settings_show_no_url() -> None:
-    given = {"_env_file": None, "redis_url": f"redis://:{SECRET}@h"}
-    assert SECRET not in repr(Settings(**given))  # type: ignore[arg-type]
+    given: dict[str, Any] = {"_env_file": None, "redis_url": f"redis://:{SECRET}@h"}
+    assert SECRET not in repr(Settings(**given))

@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from app.cli import main
@@ -20,7 +20,6 @@ from bench.simulation import WAYS
 from tests.recorder import Recorder
 from tests.running import RedisProcess, serving
 
-psutil: Any = import_module("psutil")  # it comes without types
 TEXT = "The gearbox of model seven has five gears, and reverse is engaged by lifting the lever.\n"
 
 

@@ -54,7 +54,8 @@ def test_what_is_set_are_settings_and_their_values_are_accepted(monkeypatch: pyt
     assert {name for name in given if "KEY" in name or "URL" in name} == secret.keys()
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    no_file: dict[str, Any] = {"_env_file": None}
+    settings = Settings(**no_file)
     assert settings.port == CONTAINER["ports"][0]["containerPort"]
     assert settings.redis_url is not None
     references = {kind: one["name"] for source in CONTAINER["envFrom"] for kind, one in source.items()}

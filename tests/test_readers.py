@@ -2,11 +2,10 @@
 
 import socket
 from contextlib import ExitStack
-from importlib import import_module
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import psutil
 import pytest
 
 from app import draining
@@ -15,8 +14,6 @@ from tests.client import Client
 from tests.recorder import END, Exchange, Recorder, message_start, text_events
 from tests.running import RedisProcess, serving
 from tests.running import _until as until
-
-psutil: Any = import_module("psutil")  # it comes without types
 
 # More than the kernel keeps for a connection, on both of its ends.
 PIECES, PIECE = 200, "x" * 40_000

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -130,10 +131,11 @@ class Reader:
 
     def _ask(self) -> list[Event]:
         got: list[Event] = []
-        path, how = f"/api/sessions/{self._session}/ask", {"method": "POST", "json": {"question": "And now?"}}
+        path = f"/api/sessions/{self._session}/ask"
+        how: dict[str, Any] = {"method": "POST", "json": {"question": "And now?"}}
         while not got or got[-1].name not in ("verdict", "error", "stopped"):
             try:
-                with self._http.stream(url=path, **how) as response:  # type: ignore[arg-type]
+                with self._http.stream(url=path, **how) as response:
                     if response.status_code != 200:
                         self._refused(response)
                         continue

@@ -132,8 +132,9 @@ class _Checked(AbstractResolver):
         self,
         host: str,
         port: int = 0,
-        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 (both families are looked up)
+        family: socket.AddressFamily = socket.AF_UNSPEC,
     ) -> list[ResolveResult]:
+        del family  # both are looked up, and every address is checked
         found = [literal(address) for address in await self._lookup(host)]
         if not found:
             raise OSError("the name has no address")

@@ -81,7 +81,8 @@ class _Reader(HTMLParser):
         self._in_title = False
         self._titled = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del attrs  # what an element is says enough
         if tag == "title" and not self._titled:
             self._in_title = self._titled = True
         if tag in _UNREAD:

@@ -138,17 +138,24 @@ def _cite(state: StateInline, silent: bool) -> bool:
     return True
 
 
+class _Parser(MarkdownIt):
+    """One that makes links of nothing but what `_LINK` allows, and none that lead to a citation's place."""
+
+    def validateLink(self, url: str) -> bool:
+        return _LINK.match(url) is not None
+
+    def normalizeLink(self, url: str) -> str:
+        return super().normalizeLink(without_marks(url))
+
+
 def _parser() -> MarkdownIt:
     options = {"html": False, "breaks": True, "xhtmlOut": False, "tasklists": True}
-    md = MarkdownIt("commonmark", options, renderer_cls=_Html)
+    md = _Parser("commonmark", options, renderer_cls=_Html)
     md.enable(["table", "strikethrough"])
     md.disable(["reference", "html_block", "html_inline"])
     md.inline.add_terminator_char(BRACKET)
     md.inline.ruler.before("escape", "cite", _cite)
     leave_math(md)
-    normalized = md.normalizeLink
-    md.validateLink = lambda url: _LINK.match(url) is not None  # type: ignore[method-assign]
-    md.normalizeLink = lambda url: normalized(without_marks(url))  # type: ignore[method-assign]
     return md
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.store import keys
@@ -68,7 +67,7 @@ class Finding:
             places = await self._listing.newest(owner, after, _AT_A_TIME)
             listed = await self._described(owner, places)
             said = await self._listing.said([one.session.id for one in listed])
-            for match in await asyncio.to_thread(lambda: list(_matches(wanted, listed, said))):  # noqa: B023
+            for match in await asyncio.to_thread(_matches, wanted, listed, said):
                 found.append(match)
                 if len(found) == most:
                     return found, match.place
@@ -129,15 +128,17 @@ def _ways(paths: dict[str, list[str]], session: str, before: list[str]) -> list[
     return [session if trace == own else name for trace, name in ways.items()]
 
 
-def _matches(wanted: re.Pattern[str], listed: list[Listed], said: list[list[Said]]) -> Iterator[Listed]:
+def _matches(wanted: re.Pattern[str], listed: list[Listed], said: list[list[Said]]) -> list[Listed]:
+    matches: list[Listed] = []
     for one, turns in zip(listed, said, strict=True):
         if wanted.search(one.title):
-            yield one
+            matches.append(one)
             continue
         texts = (text for turn in turns for text in (turn.question, visible_text(json.loads(turn.answer))))
         around = next((_around(text, found) for text in texts if (found := wanted.search(text))), None)
         if around is not None:
-            yield Listed(one.session, one.title, one.asked_ms, one.turns, around)
+            matches.append(Listed(one.session, one.title, one.asked_ms, one.turns, around))
+    return matches
 
 
 def _around(text: str, found: re.Match[str]) -> str:

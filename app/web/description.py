@@ -194,34 +194,36 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def describe(app: FastAPI) -> None:
-    """Complete the document of `app` with what only events and problems are made of, and with who may ask."""
-    generate = app.openapi
+class DescribedApp(FastAPI):
+    """An application whose document has what only events and problems are made of too, and who may ask."""
 
-    def document() -> dict[str, Any]:
-        if app.openapi_schema is not None:
-            return app.openapi_schema
-        found = generate()
-        components = found.setdefault("components", {})
-        _, mentioned = models_json_schema(
-            [(model, "validation") for model in _MENTIONED], ref_template="#/components/schemas/{model}"
-        )
-        schemas = components["schemas"] | mentioned["$defs"]
-        components["schemas"] = {name: schemas[name] for name in sorted(schemas) if name not in _NOT_OURS}
-        components["securitySchemes"] = {
-            "owner": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "Set by the first answer."},
-            "key": {"type": "http", "scheme": "bearer", "description": "An API key, or the admin key."},
-        }
-        for path, methods in found["paths"].items():
-            if path.startswith("/api/"):
-                for method, operation in methods.items():
-                    _complete(method, operation)
-        return found
-
-    app.openapi = document  # type: ignore[method-assign]
+    def openapi(self) -> dict[str, Any]:
+        """The document, made when it is first asked for."""
+        if self.openapi_schema is not None:
+            return self.openapi_schema
+        document = super().openapi()
+        _complete(document)
+        return document
 
 
-def _complete(method: str, operation: dict[str, Any]) -> None:
+def _complete(document: dict[str, Any]) -> None:
+    components = document.setdefault("components", {})
+    _, mentioned = models_json_schema(
+        [(model, "validation") for model in _MENTIONED], ref_template="#/components/schemas/{model}"
+    )
+    schemas = components["schemas"] | mentioned["$defs"]
+    components["schemas"] = {name: schemas[name] for name in sorted(schemas) if name not in _NOT_OURS}
+    components["securitySchemes"] = {
+        "owner": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "Set by the first answer."},
+        "key": {"type": "http", "scheme": "bearer", "description": "An API key, or the admin key."},
+    }
+    for path, methods in document["paths"].items():
+        if path.startswith("/api/"):
+            for method, operation in methods.items():
+                _complete_operation(method, operation)
+
+
+def _complete_operation(method: str, operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]

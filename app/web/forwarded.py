@@ -6,6 +6,7 @@ away before the application sees them.
 
 from collections.abc import Collection
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -24,7 +25,9 @@ class ForwardedMiddleware:
     def __init__(self, app: ASGIApp, trusted: Collection[Network], login_header: str | None = None) -> None:
         self._app = app
         self._trusted = tuple(trusted)
-        self._proxied = ProxyHeadersMiddleware(app, [str(network) for network in trusted])  # type: ignore[arg-type]
+        # uvicorn has names of its own for the types of ASGI.
+        proxied = cast(Any, ProxyHeadersMiddleware)
+        self._proxied: ASGIApp = proxied(app, [str(network) for network in trusted])
         self._removed = _SAID_BY_PROXIES | ({login_header.lower().encode()} if login_header else set())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,7 +36,7 @@ class ForwardedMiddleware:
             return
         scope["headstart.proxied"] = self._trusts(scope.get("client"))
         if scope["headstart.proxied"]:
-            await self._proxied(scope, receive, send)  # type: ignore[arg-type]
+            await self._proxied(scope, receive, send)
             return
         scope["headstart.stripped"] = any(name in _SAID_BY_PROXIES for name, _ in scope["headers"])
         scope["headers"] = [(name, value) for name, value in scope["headers"] if name not in self._removed]

@@ -1,7 +1,7 @@
 """axe-core's rules over every page and state: nothing serious, in light and dark, wide and narrow."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.chat import Chat

@@ -1,6 +1,7 @@
 """However an answer's text is cut on its way, the reader ends with the same blocks, and what was finished stays so."""
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -69,7 +70,7 @@ texts = st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from(ENDS)), max_
 )
 
 
-def text_block(text: str, citations: list[dict[str, object]] | None = None) -> dict[str, object]:
+def text_block(text: str, citations: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     return {"type": "text", "text": text, **({"citations": citations} if citations else {})}
 
 
@@ -122,7 +123,7 @@ def test_citations_stand_where_they_stood_however_they_came(parts: list[tuple[st
     answer = AnswerHtml()
     for block in content:
         answer.take("content_block_start", {"content_block": {"type": "text", "text": ""}})
-        for citation in block.get("citations", []):  # type: ignore[attr-defined]
+        for citation in block.get("citations", []):
             answer.take("content_block_delta", {"delta": {"type": "citations_delta", "citation": citation}})
         for letter in str(block["text"]):
             answer.take("content_block_delta", {"delta": {"type": "text_delta", "text": letter}})
