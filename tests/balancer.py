@@ -2,7 +2,6 @@
 configuration of `deploy/`, which finds the servers by a DNS of the test's. Neither sticks to anything."""
 
 import os
-import shutil
 import socket
 import struct
 import subprocess
@@ -12,12 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.needed import NGINX
 from tests.running import _until as until
 from tests.running import free_port
 
 NGINX_CONF = Path(__file__).resolve().parents[1] / "deploy" / "nginx.conf"
-# Where Debian puts it, it is not on everybody's path.
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 Address = tuple[str, int]
 
 

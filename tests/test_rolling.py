@@ -2,7 +2,6 @@
 come, old ones are told to end, one after the other, and no client sees an error or an answer with a hole."""
 
 import asyncio
-import os
 import signal
 import threading
 import time
@@ -14,8 +13,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.balancer import NGINX, Address, Balancer, address, nginx
+from tests.balancer import Address, Balancer, address, nginx
 from tests.client import Client, Event, events
+from tests.needed import needs_nginx
 from tests.recorder import END, Exchange, Recorder, answer, message_start, text_events
 from tests.running import Process, RedisProcess, free_port, process, serving
 from tests.running import _until as until
@@ -26,10 +26,6 @@ WORDS = "".join(f"word {number}, " for number in range(40))
 DRAIN_S = "0.5"
 EVERY_S = 0.03
 READERS = 3
-
-requires_nginx = pytest.mark.skipif(
-    NGINX is None and "nginx" not in os.environ.get("HEADSTART_TEST_REQUIRE", ""), reason="no nginx here"
-)
 
 
 async def slowly(exchange: Exchange) -> None:
@@ -160,7 +156,7 @@ class Reader:
             self.errors.append(f"{response.status_code} {response.text}")
 
 
-@pytest.mark.parametrize("front", [own_balancer, pytest.param(nginx, marks=requires_nginx)])
+@pytest.mark.parametrize("front", [own_balancer, pytest.param(nginx, marks=needs_nginx)])
 def test_nobody_notices_a_deploy(
     front: Callable[[Path, list[Address]], AbstractContextManager[str]],
     redis: RedisProcess,
@@ -189,7 +185,7 @@ def test_nobody_notices_a_deploy(
             assert text_of(got) == WORDS
 
 
-@requires_nginx
+@needs_nginx
 def test_nginx_passes_events_on_as_they_come_and_says_who_asked(
     redis: RedisProcess, upstream: Recorder, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from app.processes import EmbeddedRedis
 from tests.balancer import Balancer, address
 from tests.browser.chat import Chat
 from tests.browser.serving import Gate, headstart, sandbox
+from tests.needed import required
 
 HERE = Path(__file__).parent
 SPEED = 40
@@ -33,13 +34,9 @@ def chromium() -> str | None:
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
-def required() -> bool:
-    return "browser" in os.environ.get("HEADSTART_TEST_REQUIRE", "").replace(",", " ").split()
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     ours = [item for item in items if item.path.is_relative_to(HERE)]
-    if not ours or chromium() or required():
+    if not ours or chromium() or required("browser"):
         return
     items[:] = [item for item in items if item not in ours]
     config.hook.pytest_deselected(items=ours)

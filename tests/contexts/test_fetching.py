@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import shutil
 import ssl
 import subprocess
 import zlib
@@ -18,6 +17,7 @@ from app.contexts.addresses import is_public
 from app.contexts.fetching import MAX_BYTES, Fetcher
 from app.prompt.context import Document
 from tests.contexts.sites import fetched, open_fetcher, page, refusal, site
+from tests.needed import OPENSSL, needs_openssl
 
 PUBLIC = ["93.184.215.14"]
 
@@ -240,9 +240,9 @@ async def test_a_server_that_speaks_no_tls_is_refused() -> None:
         assert "no certificate that can be trusted" in await refusal(open_fetcher(), url.replace("http:", "https:"))
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate with openssl")
+@needs_openssl
 async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
+    made = [str(OPENSSL), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
     files = ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "certificate")]
     await asyncio.to_thread(subprocess.run, made + files, check=True, capture_output=True, timeout=60)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
