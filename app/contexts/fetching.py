@@ -61,24 +61,22 @@ class Fetcher:
         permit: Callable[[Address], bool] = is_public,
         ports: Container[int] = PORTS,
         lookup: Lookup | None = None,
-        within_s: float = WITHIN_S,
     ) -> None:
         self._permit = permit
         self._ports = ports
         self._lookup = lookup or _look_up
-        self._within_s = within_s
         self._room = asyncio.Semaphore(AT_ONCE)
 
     async def fetch(self, url: str, field: str) -> AnyDocument:
         """The document at `url`. Raises `InvalidDraft` for `field`, with the URL, what is wrong and what to do."""
         try:
-            async with self._room, asyncio.timeout(self._within_s):
+            async with self._room, asyncio.timeout(WITHIN_S):
                 kind, charset, content = await self._get(URL(url))
                 return await _document(url, kind, charset, content)
         except _Refused as error:
             raise InvalidDraft(field, f"“{url}” {error}") from None
         except TimeoutError:
-            raise InvalidDraft(field, f"“{url}” did not arrive within {self._within_s:g} seconds; try again") from None
+            raise InvalidDraft(field, f"“{url}” did not arrive within {WITHIN_S:g} seconds; try again") from None
         except ClientSSLError:
             said = "has no certificate that can be trusted; download it and send the file"
             raise InvalidDraft(field, f"“{url}” {said}") from None

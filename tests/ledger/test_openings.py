@@ -125,7 +125,7 @@ async def test_a_process_that_was_only_asleep_sets_its_entry_right(store: Store)
 async def test_one_that_is_stopped_before_it_is_made_is_no_call(store: Store) -> None:
     book = ledger(store)
     opening = asyncio.create_task(book.open(call()))
-    await asyncio.sleep(0)
+    await asyncio.wait([opening], timeout=0)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await opening
