@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
@@ -14,6 +15,7 @@ from app.contexts.drafts import Draft, check_texts, text_document, uploaded_docu
 from app.contexts.readers import read_apart
 from app.web import context_answers
 from app.web.description import gives, problems, ref
+from app.web.forms import form_of
 from app.web.problems import invalid
 from app.web.rooms import Asker, InRooms, Rooms
 from app.web.schemas import (
@@ -29,6 +31,9 @@ from app.web.schemas import (
 )
 
 Body = TypeVar("Body", bound=BaseModel)
+
+# What is longer is no number that anybody means, and costs something to read.
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 router = APIRouter(prefix="/api/contexts", tags=["contexts"])
 
@@ -138,7 +143,7 @@ async def _from_json(rooms: Rooms, body: ContextBody) -> list[AnyDocument]:
 
 
 async def _from_form(request: Request) -> tuple[ContextParameters, Collected, list[str]]:
-    async with request.form(max_files=MAX_DOCUMENTS, max_fields=100) as form:
+    async with form_of(request, max_files=MAX_DOCUMENTS, max_fields=100) as form:
         fields: dict[str, Any] = {}
         files: list[tuple[str, bytes]] = []
         urls: list[str] = []
@@ -154,7 +159,7 @@ async def _from_form(request: Request) -> tuple[ContextParameters, Collected, li
             else:
                 fields[name] = value
         check_texts(fields)
-        if "max_tokens" in fields and fields["max_tokens"].isdigit():
+        if "max_tokens" in fields and _NUMBER.fullmatch(fields["max_tokens"]):
             fields["max_tokens"] = int(fields["max_tokens"])
         if fields.get("citations") in ("true", "false"):
             fields["citations"] = fields["citations"] == "true"

@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app.web.codes import CODES
 from app.web.dashboard import Span, view
+from app.web.forms import form_of
 from app.web.rooms import Asker, InRooms, Rooms
 from app.web.schemas import context_json
 from app.web.stats import collect
@@ -43,7 +44,7 @@ async def dashboard(request: Request, rooms: InRooms, asker: Asker, span: Span |
 @router.post("/dashboard")
 async def open_dashboard(request: Request, rooms: InRooms) -> Response:
     """What the admin's form sends: the key, for a cookie."""
-    async with request.form(max_files=0, max_fields=10) as form:
+    async with form_of(request, max_files=0, max_fields=10) as form:
         key = form.get("key")
     if not isinstance(key, str) or not rooms.admin.knows(key.strip()):
         return _admin_form(request, rooms, wrong=True)

@@ -17,6 +17,8 @@ MAX_DOCUMENTS = 10_000
 MAX_PATHS = 200_000
 MAX_URLS = 20
 MAX_URL_CHARS = 2_000
+# Beyond every model's longest answer; for models that are not known, nothing else bounds it.
+MOST_TOKENS = 10_000_000
 
 Index = Annotated[int, Field(ge=0, lt=1 << 31)]
 Render = Annotated[Literal["", "html"], Query(description="`html`: with the answer as sanitized HTML, in blocks.")]
@@ -64,7 +66,7 @@ class ContextParameters(Taken):
     """What the model is told before it reads the documents."""
     model: Annotated[str, _MODEL] | None = None
     """By default the server's."""
-    max_tokens: Annotated[int, Field(ge=1, examples=[4096])] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS, examples=[4096])] | None = None
     """The longest answer, thinking included; by default as long as suits most."""
     thinking: Literal["adaptive", "disabled", "between_tools"] | None = None
     """Not every model takes every kind; a 422 says which."""

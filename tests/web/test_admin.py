@@ -80,6 +80,9 @@ def test_a_browser_is_let_in_by_a_form_for_half_a_day(serve: Callable[..., str])
         assert "not the admin key" in wrong.text and "guess" not in wrong.text
         for body in ({}, {"key": ""}, {"other": KEY}):
             assert browser.post("/dashboard", data=body).status_code == 401
+        odd = {"content-type": "multipart/form-data; boundary=x; charset=undefined"}
+        said = b'--x\r\ncontent-disposition: form-data; name="key"\r\n\r\nguess\r\n--x--\r\n'
+        assert browser.post("/dashboard", content=said, headers=odd).status_code == 422
         assert browser.post("/dashboard", data={"key": KEY}, headers={"origin": FRONT}).status_code == 403
         opened = browser.post("/dashboard", data={"key": KEY})
         assert (opened.status_code, opened.headers["location"]) == (303, "/dashboard")
