@@ -21,6 +21,6 @@ router = APIRouter(prefix="/api/sift", tags=["contexts"])
 )
 async def sift_folder(body: SiftBody) -> dict[str, Any]:
     """Which files of a folder to send: what is to be left out need not leave its machine. Keeps nothing."""
-    rules = {path: content.encode() for path, content in body.gitignores.items()}
+    rules = {path: content.encode("utf-8", "surrogatepass") for path, content in body.gitignores.items()}
     sifted = await read_apart(lambda: sift(body.paths, rules))
     return {"taken": sifted.taken} | left_out_json(sifted.skipped, sifted.ignored)

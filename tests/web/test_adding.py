@@ -110,6 +110,14 @@ def test_a_folder_is_sifted_before_it_is_sent(client: Client) -> None:
     }
 
 
+def test_a_folder_with_names_and_rules_that_have_no_utf_8_is_sifted_like_any_other(client: Client) -> None:
+    body = b'{"paths": ["docs/a.txt", "docs/\\ud800.txt"], "gitignores": {"docs/.gitignore": "\\udc80*\\n", "\\ud800": ""}}'
+    answer = client.http.post("/api/sift", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["taken"] == ["docs/a.txt"]
+    assert answer.json()["skipped"] == [{"name": "docs/\\ud800.txt", "reason": "its name is not UTF-8"}]
+
+
 @contextmanager
 def site() -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
