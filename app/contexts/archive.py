@@ -18,6 +18,17 @@ MAX_UNPACKED_BYTES = 64_000_000
 MAX_RATIO = 200
 RATIO_FROM_BYTES = 1_000_000
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What reading an entry raises; an offset may be beyond what a number of the machine holds.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+)
 _ENTRY = b"PK\x01\x02"
 _ENCRYPTED = 0x1
 
@@ -45,7 +56,7 @@ def _unpack(name: str, content: bytes) -> tuple[Sifted, list[tuple[str, bytes | 
     try:
         archive = zipfile.ZipFile(BytesIO(content))
         entries = {_path(name, entry.filename): entry for entry in archive.infolist() if _is_file(entry)}
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise _BadArchive(f"is not a zip archive that can be read ({error})") from None
     budget = _Budget()
     gitignores = {}
@@ -80,7 +91,7 @@ class _Budget:
 
 def _path(archive: str, inside: str) -> str:
     """Where an entry is: below a folder called like the archive, unless there is one already."""
-    root = PurePosixPath(clean(archive)).stem
+    root = clean(PurePosixPath(clean(archive)).stem) or "archive"
     path = clean(inside)
     return path if path.startswith(f"{root}/") else f"{root}/{path}"
 
@@ -98,7 +109,7 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: str, budget: _
         with archive.open(entry) as file:
             # The size that an entry claims bounds what is read of it.
             content = file.read(entry.file_size)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:
         return Skipped(path, f"damaged ({error})")
     budget.spend(len(content))
     return content

@@ -193,6 +193,26 @@ def test_what_is_wrong_with_an_archive_is_said() -> None:
     assert skipped(collect_uploaded([("a.zip", nested)])) == {"a/inner.zip": "an archive"}
 
 
+@pytest.mark.parametrize("at", [5, 1 << 31, 1 << 62, 1 << 63, (1 << 64) - 1])
+def test_an_archive_whose_entry_is_nowhere_gives_none(at: int) -> None:
+    packed = bytearray(zipped({"a.txt": b"alpha"}))
+    entry = packed.index(b"PK\x01\x02")
+    end = packed.index(b"PK\x05\x06")
+    # The place of an entry may be given in 64 bits, behind its name.
+    packed[entry + 42 : entry + 46] = b"\xff" * 4
+    packed[entry + 30 : entry + 32] = struct.pack("<H", 12)
+    packed[end + 12 : end + 16] = struct.pack("<I", end - entry + 12)
+    packed[end:end] = struct.pack("<HHQ", 1, 8, at)
+    assert "damaged" in skipped(collect_uploaded([("a.zip", bytes(packed))]))["a/a.txt"]
+
+
+@pytest.mark.parametrize("name", ["..zip", "...zip", "....zip", ".zip", "a..zip"])
+def test_an_archive_called_like_no_folder_leads_nowhere_else(name: str) -> None:
+    (title,) = titles(collect_uploaded([(name, zipped({"../a.txt": b"alpha"}))]))
+    folder, _, file = title.partition("/")
+    assert file == "a.txt" and clean(title) == title and folder
+
+
 def test_links_in_an_archive_are_left_out() -> None:
     link = zipfile.ZipInfo("out")
     link.external_attr = 0o120777 << 16
