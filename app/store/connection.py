@@ -7,7 +7,6 @@ than once when its answer got lost. Within a step, order holds whatever happens.
 
 import asyncio
 import hashlib
-import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,8 +34,8 @@ from redis.exceptions import (
 from app.store.address import Endpoint, Kind, parse_address
 from app.store.line import Command as Command
 from app.store.nodes import COMMAND_TIMEOUT_S, Node, Nodes, Unreachable
+from app.store.outage import Outage
 
-RETRY_S = 0.25
 # A connection that was lost, or a slot that has moved, is worth another try; a Redis that does not answer is not.
 PAUSES_S = (0.02, 0.04, 0.08)
 # What servers say that are there and take nothing, also from within a script.
@@ -47,11 +46,15 @@ POLL_SHARE = 0.2
 QUIET_S = 5.0
 
 T = TypeVar("T")
-log = logging.getLogger("headstart.store")
 
 
 class StoreUnavailable(Exception):
-    """Redis could not be reached or did not answer in time. Nothing is known about what the last command did."""
+    """Redis could not be reached or did not answer in time. Nothing is known about what the last command did. Who has to
+    wait for it waits with the others, in `outage`."""
+
+    def __init__(self, said: str, outage: Outage) -> None:
+        super().__init__(said)
+        self.outage = outage
 
 
 @dataclass(slots=True, eq=False)
@@ -96,6 +99,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self._address = parse_address(url)
         self._nodes = Nodes(self._address)
+        self._outage = Outage()
 
     @property
     def kind(self) -> Kind:
@@ -166,7 +170,7 @@ class Store:
 
     async def listen(self, channel: str) -> AsyncIterator[bytes | None]:
         """Messages published on `channel`; None first, when the subscription stands. One connection while it lasts."""
-        with _reaching_redis():
+        with self._reaching_redis():
             await self._nodes.know()
             node = self._nodes.having(None)
             try:
@@ -180,7 +184,7 @@ class Store:
 
     async def check(self) -> None:
         """Raise `StoreUnavailable` unless Redis answers: every primary, in a cluster."""
-        with _reaching_redis():
+        with self._reaching_redis():
             try:
                 await self._nodes.know()
                 answers = await asyncio.gather(*(node.ask([("PING",)]) for node in self._nodes.owners))
@@ -212,7 +216,7 @@ class Store:
                 raise bug
             late = time.monotonic() > started + COMMAND_TIMEOUT_S
             if pause is None or late or not all(map(_is_passing, errors)):
-                raise _away(errors[0]) from errors[0]
+                raise self._away(errors[0]) from errors[0]
             await asyncio.sleep(pause)
 
     async def _try(self, steps: Sequence[Step]) -> None:
@@ -246,6 +250,21 @@ class Store:
             if step.error is not None and step.asking is None:
                 self._nodes.suspect(_named(step.error, node))
 
+    @contextmanager
+    def _reaching_redis(self) -> Iterator[None]:
+        try:
+            yield
+        except (ConnectionError, TimeoutError, ResponseError, OSError) as error:
+            if not is_away(error):
+                raise
+            raise self._away(error) from error
+
+    def _away(self, error: Exception) -> StoreUnavailable:
+        said = str(error) if isinstance(error, Unreachable) else type(error).__name__
+        if isinstance(error, MovedError):
+            said = "the keys are at another node; the URL of a cluster begins with redis+cluster://"
+        return StoreUnavailable(f"Redis is away: {said}", self._outage)
+
 
 def _named(error: Exception | None, node: Node) -> Endpoint | None:
     """The node to which `node` sent us on."""
@@ -274,23 +293,6 @@ async def _messages(subscription: Any) -> AsyncIterator[bytes | None]:
         asked = message is None
 
 
-@contextmanager
-def _reaching_redis() -> Iterator[None]:
-    try:
-        yield
-    except (ConnectionError, TimeoutError, ResponseError, OSError) as error:
-        if not is_away(error):
-            raise
-        raise _away(error) from error
-
-
-def _away(error: Exception) -> StoreUnavailable:
-    said = str(error) if isinstance(error, Unreachable) else type(error).__name__
-    if isinstance(error, MovedError):
-        said = "the keys are at another node; the URL of a cluster begins with redis+cluster://"
-    return StoreUnavailable(f"Redis is away: {said}")
-
-
 def is_away(error: Exception) -> bool:
     """Whether Redis is not there to take what we write: gone, loading, a replica, full, unable to write its disk, …"""
     if isinstance(error, ResponseError):
@@ -308,15 +310,17 @@ def _is_passing(error: Exception) -> bool:
 
 async def persistently(step: Callable[[], Awaitable[T]]) -> T:
     """Take a step that must be taken, and take it again until Redis is there for it."""
-    said = False
+    outage = None
     while True:
         try:
-            return await step()
-        except StoreUnavailable:
-            if not said:
-                log.warning("Redis is away: trying until it is back")
-            said = True
-            await asyncio.sleep(RETRY_S)
+            done = await step()
+        except StoreUnavailable as error:
+            outage = error.outage
+            await outage.pause()
+        else:
+            if outage is not None:
+                outage.over()
+            return done
 
 
 async def relinquish(tasks: Collection[asyncio.Task[None]]) -> None:
