@@ -6,9 +6,11 @@ Whoever drops a cookie is another owner, so that the number of new owners per ad
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
+from typing import NamedTuple
 
 from app.ledger.book import Ledger
 from app.store.allowances import Allowances
@@ -18,6 +20,19 @@ MINUTE_S = 60
 DAY_S = 24 * 60 * 60
 # Of an IPv6 address, a network that is one customer's.
 _NETWORK_BITS = 64
+
+
+class _Rate(NamedTuple):
+    """What is counted, over which period, and how that is said."""
+
+    what: str
+    period_s: int
+    period: str
+
+
+_QUESTIONS = _Rate("question", MINUTE_S, "a minute")
+_CONVERSATIONS = _Rate("conversation", DAY_S, "a day")
+_NEWCOMERS = _Rate("newcomer", DAY_S, "a day per address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +84,16 @@ class OwnerLimits:
         self._usd_per_day = usd_per_day
         self._clock = clock
 
-    async def begin(self, visitor: Visitor) -> None:
-        """A session is to begin. Raises `LimitReached`."""
-        await self._let_in(visitor)
+    @asynccontextmanager
+    async def beginning(self, visitor: Visitor) -> AsyncIterator[None]:
+        """Around what begins a session. Raises `LimitReached`; when something else does, nothing was taken."""
         most = visitor.allowance.sessions_per_day
-        if most is not None:
-            await self._take("sessions_per_day", visitor.owner, most, DAY_S, "conversation", "a day")
+        async with self.arriving(visitor), self._one_of("sessions_per_day", visitor.owner, most, _CONVERSATIONS):
+            yield
 
-    async def ask(self, visitor: Visitor) -> None:
-        """A question is to be asked. Raises `LimitReached`."""
+    @asynccontextmanager
+    async def asking(self, visitor: Visitor) -> AsyncIterator[None]:
+        """Around what accepts a question. Raises `LimitReached`; when something else does, nothing was taken."""
         most_usd = visitor.allowance.usd_per_day
         if most_usd is not None and await self._ledger.spent_by(visitor.owner) >= most_usd:
             said = f"Your questions of today have cost what they may, ${most_usd:,.2f}"
@@ -85,31 +101,44 @@ class OwnerLimits:
         if self._usd_per_day is not None and await self._ledger.spent_today() >= self._usd_per_day:
             said = "Today's questions have cost all that they may here"
             raise LimitReached("usd_per_day_of_all", self._usd_per_day, self._until_midnight(), said)
-        most = visitor.allowance.turns_per_minute
-        if most is not None:
-            await self._take("turns_per_minute", visitor.owner, most, MINUTE_S, "question", "a minute")
+        async with self._one_of("turns_per_minute", visitor.owner, visitor.allowance.turns_per_minute, _QUESTIONS):
+            yield
+
+    @asynccontextmanager
+    async def arriving(self, visitor: Visitor) -> AsyncIterator[None]:
+        """Around what keeps something for an owner, who may be new. Raises `LimitReached`, as the others do."""
+        most = self._owners_per_address
+        if most is None or visitor.address is None or not await self._allowances.bring(visitor.owner, DAY_S):
+            yield
+            return
+        try:
+            async with self._one_of("owners_per_address", _network(visitor.address), most, _NEWCOMERS):
+                yield
+        except Exception:
+            await self._allowances.send_away(visitor.owner)
+            raise
 
     async def has_money(self, visitor: Visitor) -> bool:
         """Whether anything may be spent for `visitor`."""
         most_usd = visitor.allowance.usd_per_day
         return most_usd is None or await self._ledger.spent_by(visitor.owner) < most_usd
 
-    async def _let_in(self, visitor: Visitor) -> None:
-        most = self._owners_per_address
-        if most is None or visitor.address is None or not await self._allowances.bring(visitor.owner, DAY_S):
+    @asynccontextmanager
+    async def _one_of(self, limit: str, whose: str, most: int | None, rate: _Rate) -> AsyncIterator[None]:
+        """Around what `whose` may do `most` times in a period: taken before, given back when it fails."""
+        if most is None:
+            yield
             return
-        try:
-            await self._take(
-                "owners_per_address", _network(visitor.address), most, DAY_S, "newcomer", "a day per address"
-            )
-        except LimitReached:
-            await self._allowances.send_away(visitor.owner)
-            raise
-
-    async def _take(self, limit: str, whose: str, most: int, period_s: int, what: str, period: str) -> None:
-        wait_s = await self._allowances.take(Bucket(f"{whose}:{limit}", most, most / period_s))
+        bucket = Bucket(f"{whose}:{limit}", most, most / rate.period_s)
+        wait_s = await self._allowances.take(bucket)
         if wait_s > 0:
-            raise LimitReached(limit, most, wait_s, f"At most {most:,} {what}{'' if most == 1 else 's'} {period}")
+            said = f"At most {most:,} {rate.what}{'' if most == 1 else 's'} {rate.period}"
+            raise LimitReached(limit, most, wait_s, said)
+        try:
+            yield
+        except Exception:
+            await self._allowances.give_back(bucket)
+            raise
 
     def _until_midnight(self) -> float:
         return DAY_S - self._clock() % DAY_S

@@ -16,6 +16,10 @@ class Allowances:
         wait_ms = await self._store.run("take_token", [keys.bucket(bucket.name)], [bucket.capacity, bucket.per_second])
         return int(wait_ms) / 1000
 
+    async def give_back(self, bucket: Bucket) -> None:
+        """Put a token back that was taken for nothing."""
+        await self._store.run("give_token", [keys.bucket(bucket.name)], [bucket.capacity])
+
     async def bring(self, owner: str, kept_s: int) -> bool:
         """Whether `owner` is new: nobody has brought it within `kept_s`."""
         return bool(await self._store.do("SET", keys.brought(owner), "", "NX", "EX", kept_s))

@@ -17,7 +17,7 @@ from app.web import context_answers
 from app.web.description import gives, problems, ref
 from app.web.forms import form_of
 from app.web.problems import invalid
-from app.web.rooms import Asker, InRooms, Rooms
+from app.web.rooms import Asker, InRooms, Rooms, Visiting
 from app.web.schemas import (
     MAX_DOCUMENTS,
     MAX_URL_CHARS,
@@ -71,14 +71,45 @@ async def list_contexts(rooms: InRooms, asker: Asker) -> dict[str, Any]:
     response_model=None,
     openapi_extra=_BODIES,
     responses=_ADDED
-    | problems("invalid_request", "context_too_large", "body_too_large", "too_many_contexts", "too_many_bytes"),
+    | problems(
+        "invalid_request",
+        "context_too_large",
+        "body_too_large",
+        "too_many_contexts",
+        "too_many_bytes",
+        "limit_reached",
+    ),
 )
-async def add_context(request: Request, rooms: InRooms, asker: Asker, response: Response) -> dict[str, Any]:
+async def add_context(request: Request, rooms: InRooms, visitor: Visiting, response: Response) -> dict[str, Any]:
     """Make a context from texts and URLs (JSON) or files and URLs (multipart). It is yours alone to ask.
 
     Files may be texts, PDFs and zip archives; a filename may be a path below the folder that was chosen. `skipped` says
     what was left out, and why; `ignored` how many files `.gitignore` files left out.
     """
+    async with rooms.limits.arriving(visitor):
+        added = await _add(request, rooms, visitor.owner)
+    response.headers["Location"] = f"/api/contexts/{added['context']}"
+    return added
+
+
+@router.get(
+    "/{context}",
+    response_model=None,
+    responses=gives(200, context_answers.WholeContext, "The context.") | problems("context_not_found"),
+)
+async def show_context(context: str, rooms: InRooms, asker: Asker) -> dict[str, Any]:
+    """One context, by id or name."""
+    return context_json(await rooms.library.get(context, asker), whole=True)
+
+
+@router.delete("/{context}", status_code=204, response_description="Deleted.", responses=problems("context_not_found"))
+async def delete_context(context: str, rooms: InRooms, asker: Asker) -> Response:
+    """Delete a context of yours. Sessions over it can no longer ask."""
+    await rooms.library.remove(context, asker)
+    return Response(status_code=204)
+
+
+async def _add(request: Request, rooms: Rooms, owner: str) -> dict[str, Any]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         parameters, collected, urls = await _from_form(request)
@@ -100,26 +131,8 @@ async def add_context(request: Request, rooms: InRooms, asker: Asker, response: 
         citations=parameters.citations,
     )
     context = await asyncio.to_thread(draft.context)
-    added = context_json(await rooms.library.add(asker, parameters.name, context), whole=True)
-    response.headers["Location"] = f"/api/contexts/{added['context']}"
+    added = context_json(await rooms.library.add(owner, parameters.name, context), whole=True)
     return added | left_out_json(collected.skipped, collected.ignored)
-
-
-@router.get(
-    "/{context}",
-    response_model=None,
-    responses=gives(200, context_answers.WholeContext, "The context.") | problems("context_not_found"),
-)
-async def show_context(context: str, rooms: InRooms, asker: Asker) -> dict[str, Any]:
-    """One context, by id or name."""
-    return context_json(await rooms.library.get(context, asker), whole=True)
-
-
-@router.delete("/{context}", status_code=204, response_description="Deleted.", responses=problems("context_not_found"))
-async def delete_context(context: str, rooms: InRooms, asker: Asker) -> Response:
-    """Delete a context of yours. Sessions over it can no longer ask."""
-    await rooms.library.remove(context, asker)
-    return Response(status_code=204)
 
 
 def _parse_json(raw: bytes) -> ContextBody:

@@ -46,15 +46,15 @@ WithBranches = Annotated[bool, Query(description="Erase what is joined to it by 
 async def create_session(body: SessionBody, rooms: InRooms, visitor: Visiting, response: Response) -> dict[str, Any]:
     """Begin a conversation over a context. Spends nothing."""
     context = await rooms.library.get(body.context, visitor.owner)
-    await rooms.limits.begin(visitor)
-    session = await rooms.conversations.create(
-        visitor.owner,
-        context.id,
-        context.name,
-        context.parameters,
-        model=body.model,
-        isolated=body.isolation == "session",
-    )
+    async with rooms.limits.beginning(visitor):
+        session = await rooms.conversations.create(
+            visitor.owner,
+            context.id,
+            context.name,
+            context.parameters,
+            model=body.model,
+            isolated=body.isolation == "session",
+        )
     return await _begun(rooms, session, response)
 
 
@@ -156,10 +156,10 @@ async def ask_session(session: str, body: AskBody, rooms: InRooms, visitor: Visi
     """Ask a question. The answer is an event stream: `turn`, the Messages API's own events, and a `verdict`."""
     question = _checked(body.question, rooms.max_question_chars)
     found = await rooms.conversations.get(session, visitor.owner)
-    await rooms.limits.ask(visitor)
-    with tracing.span("ask", found.id, found.digests[-1]):
-        turn = await rooms.asking.ask(found, question)
-        tracing.note(turn=turn)
+    async with rooms.limits.asking(visitor):
+        with tracing.span("ask", found.id, found.digests[-1]):
+            turn = await rooms.asking.ask(found, question)
+            tracing.note(turn=turn)
     frames = await rooms.asking.follow(found, turn)
     return event_stream(with_html(frames) if render == "html" else frames, turn)
 
@@ -175,8 +175,9 @@ async def fork_session(
 ) -> dict[str, Any]:
     """A new conversation that shares this one's prefix up to a turn, and so its warm cache."""
     found = await rooms.conversations.get(session, visitor.owner)
-    await rooms.limits.begin(visitor)
-    return await _begun(rooms, await rooms.conversations.fork(found, body.after_turn), response)
+    async with rooms.limits.beginning(visitor):
+        forked = await rooms.conversations.fork(found, body.after_turn)
+    return await _begun(rooms, forked, response)
 
 
 async def _begun(rooms: Rooms, session: Session, response: Response) -> dict[str, Any]:

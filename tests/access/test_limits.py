@@ -12,7 +12,7 @@ import pytest
 
 from app.access.limits import _network
 from tests.client import Client
-from tests.recorder import Recorder
+from tests.recorder import Recorder, held
 from tests.running import RedisProcess, serving
 
 GOOD = [{"title": "a.txt", "text": "Some text."}]
@@ -110,6 +110,29 @@ def test_conversations_a_day_forks_among_them(
     client.start()
 
 
+def test_what_is_refused_for_another_reason_takes_nothing(
+    serve: Callable[..., str], new: Callable[..., Client], upstream: Recorder
+) -> None:
+    client = new(serve(owner_sessions_per_day=2, owner_turns_per_minute=2, owners_per_address=1))
+    for _ in range(3):
+        assert client.http.post("/api/contexts", json={"name": "x", "documents": []}).status_code == 422
+        client.http.cookies.clear()
+    client.add_context(thinking="between_tools")
+    session = client.start()["session"]
+    for _ in range(3):
+        assert client.http.post(f"/api/sessions/{session}/fork", json={"after_turn": 9}).status_code == 422
+        odd = client.http.post("/api/sessions", json={"context": "docs", "model": "claude-sonnet-5"})
+        assert odd.status_code == 422
+    upstream.script.append(held)
+    with client.asking(session, "Well?") as stream:
+        for _ in range(3):
+            assert client.http.post(f"/api/sessions/{session}/ask", json={"question": "?"}).status_code == 409
+        upstream.release()
+        assert list(stream)[-1].name == "verdict"
+    client.start()
+    assert client.ask(session, "And now?")[-1].name == "verdict"
+
+
 def test_what_an_owner_may_spend_in_a_day(
     serve: Callable[..., str], new: Callable[..., Client], upstream: Recorder
 ) -> None:
@@ -155,9 +178,12 @@ def test_who_drops_the_cookie_is_a_newcomer_and_an_address_brings_so_many(
     url = serve(owners_per_address=2)
     here = {"x-forwarded-for": "192.0.2.1"}
     known = [new(url, **here) for _ in range(2)]
-    for client in known:
-        client.start("asyncio")
+    known[0].start("asyncio")
+    # Whoever only adds a context takes room, too.
+    known[1].add_context()
     stranger = new(url, **here)
+    kept = stranger.http.post("/api/contexts", json={"name": "docs", "documents": GOOD})
+    refused(kept, "owners_per_address", 2, 12 * 3600)
     for _ in range(2):
         response = stranger.http.post("/api/sessions", json={"context": "asyncio"})
         body = refused(response, "owners_per_address", 2, 12 * 3600)
