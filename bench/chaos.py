@@ -24,7 +24,7 @@ from bench.chaos_checks import check_books, check_nothing_left, check_owner
 from bench.chaos_deployment import Deployment, cluster, single
 from bench.chaos_readers import Owner
 from bench.chaos_troubles import Troubles
-from tests.running import _until as until
+from tests.running import until
 
 OWNERS = 12
 REPLICAS = 3

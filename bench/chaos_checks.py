@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -11,7 +12,7 @@ from app.store import keys
 from app.store.connection import Store
 from bench.chaos_deployment import Deployment
 from bench.chaos_readers import Broken, Heard, Owner, text_of
-from tests.running import _until as until
+from tests.running import until
 
 SETTLES_WITHIN_S = 20.0
 # What a process has while nobody asks it anything: its loops, its server, and this very request.
@@ -105,7 +106,11 @@ async def check_nothing_left(deployment: Deployment, owners: list[Owner]) -> Non
     most = {"headstart_process_turns": 0, "headstart_process_readers": 0, "headstart_process_tasks": MOST_TASKS}
     for replica in deployment.replicas:
         for name, limit in most.items():
-            until(lambda url=replica.url, name=name, limit=limit: _gauge(url, name) <= limit, f"{name} to go down")
+            until(partial(_at_most, limit, replica.url, name), f"{name} to go down")
+
+
+def _at_most(limit: float, url: str, name: str) -> bool:
+    return _gauge(url, name) <= limit
 
 
 def _gauge(url: str, name: str) -> float:

@@ -12,8 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.needed import NGINX
-from tests.running import _until as until
-from tests.running import free_port
+from tests.running import free_port, until
 
 NGINX_CONF = Path(__file__).resolve().parents[1] / "deploy" / "nginx.conf"
 Address = tuple[str, int]

@@ -16,7 +16,7 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from app.processes import redis_server
-from tests.running import _until
+from tests.running import until
 
 NODE_TIMEOUT_MS = 1000
 SLOTS = 16384
@@ -42,7 +42,7 @@ class Server:
         command = [redis_server(), str(self._config), "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--dir", str(self._folder), "--save", "", "--logfile", str(self._folder / "redis.log")]
         self._process = subprocess.Popen([*command, *self._arguments], stdin=subprocess.DEVNULL)
-        _until(lambda: self.answers("PING"), f"Redis at {self.port}")
+        until(lambda: self.answers("PING"), f"Redis at {self.port}")
 
     def kill(self) -> None:
         if self._process is not None:
@@ -104,7 +104,7 @@ class ClusterProcess:
             primary.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         for server in self.servers[1:]:
             primaries[0].ask("CLUSTER", "MEET", "127.0.0.1", server.port)
-        _until(lambda: all(_nodes(server) == 6 for server in self.servers), "the cluster")
+        until(lambda: all(_nodes(server) == 6 for server in self.servers), "the cluster")
         for primary, replica in zip(primaries, replicas, strict=True):
             replica.ask("CLUSTER", "REPLICATE", primary.ask("CLUSTER", "MYID"))
         self.wait_whole()
@@ -151,7 +151,7 @@ class ClusterProcess:
         source, target, slot = self._move(key)
         for server in (target, source):
             server.ask("CLUSTER", "SETSLOT", slot, "NODE", target.ask("CLUSTER", "MYID"))
-        _until(lambda: self.primary_of(key) is target, "the slot's new home")
+        until(lambda: self.primary_of(key) is target, "the slot's new home")
 
     def wait_whole(self) -> None:
         """Until every slot is served and every replica has what its primary has."""
@@ -162,7 +162,7 @@ class ClusterProcess:
             agreed = all(str(server.answers("CLUSTER", "NODES")).count("slave ") == 3 for server in there)
             return well and agreed and sum(server.follows() for server in there) == len(there) - 3
 
-        _until(whole, "the whole cluster")
+        until(whole, "the whole cluster")
 
     def _primaries(self) -> list[Server]:
         return [server for server in self.servers if server.running and not server.follows()]
@@ -243,7 +243,7 @@ class SentinelProcess:
                     return False
             return [server.follows() for server in self.servers].count(True) == 1
 
-        _until(whole, "the sentinels")
+        until(whole, "the sentinels")
 
 
 def _nodes(server: Server) -> int:

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from app.main import create_app
 from app.processes import redis_server
 from app.settings import Settings
 
-STARTED_WITHIN_S = 30
+WITHIN_S = 30
 # The recorder answers so fast that no warm would save anybody's time: let a second be worth more than any warm.
 GENEROUS: dict[str, Any] = {"limits": "off", "value_of_second_usd": 1e6}
 
@@ -53,7 +53,7 @@ class RedisProcess:
             self._sync,
         ]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-        _until(lambda: self.say(b"PING") == b"+PONG\r\n", "Redis")
+        until(lambda: self.say(b"PING") == b"+PONG\r\n", "Redis")
 
     def stop(self) -> None:
         if self._process is not None:
@@ -105,7 +105,7 @@ def serving(redis_url: str, base_url: str, **settings: Any) -> Iterator[str]:
     thread.start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     try:
-        _until(lambda: server.started, "the server")
+        until(lambda: server.started, "the server")
         yield url
     finally:
         server.should_exit = True
@@ -158,7 +158,7 @@ class Process:
             except httpx2.HTTPError:
                 return False
 
-        _until(ready, "headstart")
+        until(ready, "headstart")
 
 
 def free_port() -> int:
@@ -167,10 +167,11 @@ def free_port() -> int:
         return port
 
 
-def _until(condition: Any, what: str) -> None:
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait until `condition` holds; `what` says what did not come about when it does not for long."""
     pause = threading.Event()
-    for _ in range(STARTED_WITHIN_S * 50):
+    for _ in range(WITHIN_S * 50):
         if condition():
             return
         pause.wait(0.02)
-    raise AssertionError(f"{what} did not start within {STARTED_WITHIN_S} s")
+    raise AssertionError(f"waited {WITHIN_S} s in vain for {what}")

@@ -8,8 +8,7 @@ import pytest
 
 from tests.client import Client, Event, events
 from tests.recorder import Exchange, Recorder, Respond, answer, halfway, held, whole_answer
-from tests.running import RedisProcess, serving
-from tests.running import _until as until
+from tests.running import RedisProcess, serving, until
 from tests.test_faults import BROKEN_STREAMS, break_off_mid_answer, end_without_message_stop, say_error
 from tests.test_turns import ids, stop, told
 

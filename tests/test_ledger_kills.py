@@ -13,7 +13,7 @@ import pytest
 from app.store import keys
 from tests.client import Client
 from tests.recorder import Recorder, answer, held
-from tests.running import Process, RedisProcess, _until, free_port, process
+from tests.running import Process, RedisProcess, free_port, process, until
 from tests.warm.turning import Memory
 
 
@@ -80,12 +80,12 @@ def test_a_server_killed_in_the_middle_of_a_warm_and_of_a_question_leaves_both_i
             memory.redis.zadd(keys.LEDGER_VOUCHED, {str(call): 1})
         # What is asked anew, by whoever takes the question over, is answered at once.
         upstream.default = answer
-        _until(
+        until(
             lambda: {kind: of.get("abandoned") for kind, of in calls(survivor.url).items()} == {"ask": 1, "warm": 1},
             "it",
         )
         assert not redis.named("hs:{ledger}:open")
-        _until(
+        until(
             lambda: sum(sum(of.values()) for of in calls(survivor.url).values()) == len(upstream.exchanges), "the rest"
         )
         assert {kind: of["abandoned"] for kind, of in calls(survivor.url).items()} == {"ask": 1, "warm": 1}

@@ -17,8 +17,7 @@ from app.logs import Json, Pretty, fields, request_id
 from tests.client import Client, events
 from tests.commands import headstart
 from tests.recorder import Recorder, refuse
-from tests.running import Process, RedisProcess, free_port, process
-from tests.running import _until as until
+from tests.running import Process, RedisProcess, free_port, process, until
 
 UPSTREAM_KEY = "sk-planted-" + secrets.token_hex(12)
 ADMIN_KEY = "planted-admin-" + secrets.token_hex(12)

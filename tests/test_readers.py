@@ -12,8 +12,7 @@ from app import draining
 from app.web import streams
 from tests.client import Client
 from tests.recorder import END, Exchange, Recorder, message_start, text_events
-from tests.running import RedisProcess, serving
-from tests.running import _until as until
+from tests.running import RedisProcess, serving, until
 
 # More than the kernel keeps for a connection, on both of its ends.
 PIECES, PIECE = 200, "x" * 40_000

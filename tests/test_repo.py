@@ -24,8 +24,7 @@ from app.web.guards import MAX_BODY_BYTES, MAX_CONTEXT_BYTES
 from tests.balancer import NGINX_CONF
 from tests.client import Client
 from tests.commands import children
-from tests.running import Process, free_port
-from tests.running import _until as until
+from tests.running import Process, free_port, until
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -17,8 +17,7 @@ from tests.balancer import Address, Balancer, address, nginx
 from tests.client import Client, Event, events
 from tests.needed import needs_nginx
 from tests.recorder import END, Exchange, Recorder, answer, message_start, text_events
-from tests.running import Process, RedisProcess, free_port, process, serving
-from tests.running import _until as until
+from tests.running import Process, RedisProcess, free_port, process, serving, until
 from tests.test_attempts import text_of
 
 WORDS = "".join(f"word {number}, " for number in range(40))

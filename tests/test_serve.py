@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,7 @@ import pytest
 from tests.client import Client
 from tests.commands import alive, children, headstart
 from tests.recorder import Recorder, refuse
-from tests.running import Process, free_port, process
-from tests.running import _until as until
+from tests.running import Process, free_port, process, until
 
 STOPS_WITHIN_S = 2
 # Tests share their machine: what has to be quick may be so at the second or third try.
@@ -127,11 +127,15 @@ def test_a_child_that_dies_is_said_and_started_again_and_asking_works(tmp_path: 
     with serve(tmp_path) as served, client(served) as user:
         user.add_context()
         session = user.start()["session"]
+
+        def replaced(kind: str, dead: int) -> bool:
+            return children(served.pid).get(kind, dead) != dead
+
         for number, (kind, name) in enumerate({"redis-server": "the embedded Redis", "sandbox": "the sandbox"}.items()):
             ask(user, session, "Why?")
             dead = children(served.pid)[kind]
             os.kill(dead, signal.SIGKILL)
-            until(lambda kind=kind, dead=dead: children(served.pid).get(kind, dead) != dead, f"another {kind}")
+            until(partial(replaced, kind, dead), f"another {kind}")
             assert f"{name} ended by itself (exit status -9); starting it again" in served.log
             served.process.wait_ready()
             assert len(user.session(session)["turns"]) == number + 1

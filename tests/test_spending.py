@@ -19,7 +19,7 @@ from app.store.ledger import LedgerStore
 from app.warm import patience
 from tests.client import Client
 from tests.recorder import END, Exchange, Recorder, Respond, answer, held, message_start, refuse, text_events, usage
-from tests.running import RedisProcess, free_port, process, serving
+from tests.running import RedisProcess, free_port, process, serving, until
 from tests.warm.turning import Memory
 
 WORTH_IT = 1e6
@@ -568,18 +568,7 @@ def test_a_stalled_process_blocks_nobody_longer_than_its_lease_and_overwrites_no
             stalled.popen.send_signal(signal.SIGCONT)
         # The one that slept wakes to its answer, pays for it, and leaves what is known as it is.
         upstream.release()
-        warm_calls = wait_for(lambda: other.http.get("/api/stats").json()["totals"]["warm_calls"], 2)
-        assert warm_calls == 2
-        reservations = wait_for(lambda: len(memory.redis.keys("hs:budget:*:*")), 0)
-        assert (reservations, memory.warm(digest)) == (0, settled)
+        until(lambda: other.http.get("/api/stats").json()["totals"]["warm_calls"] == 2, "the books to have both calls")
+        until(lambda: not memory.redis.keys("hs:budget:*:*"), "nothing to be reserved")
+        assert memory.warm(digest) == settled
         assert other.ask(session["session"], "Which one?")[-1].data["expected_read"] == 4_321
-
-
-def wait_for(look: Callable[[], int], wanted: int) -> int:
-    """What `look` sees, once it is `wanted` or ten seconds have passed."""
-    pause = threading.Event()
-    for _ in range(500):
-        if look() == wanted:
-            break
-        pause.wait(0.02)
-    return look()

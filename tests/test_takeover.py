@@ -11,8 +11,7 @@ import pytest
 
 from tests.client import Client, Event, events
 from tests.recorder import Recorder, held
-from tests.running import Process, RedisProcess, serving
-from tests.running import _until as until
+from tests.running import Process, RedisProcess, serving, until
 from tests.test_attempts import WHOLE, text_of
 from tests.test_processes import STOPS_WITHIN_S, headstart, owner_of, rest_of
 from tests.test_turns import FIRST_HALF, half_answered, ids, stop, told

@@ -13,8 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from app import tracing
 from tests.client import Client
 from tests.recorder import Exchange, Recorder, recording
-from tests.running import Process, RedisProcess, free_port, process
-from tests.running import _until as until
+from tests.running import Process, RedisProcess, free_port, process, until
 
 KEY = "sk-planted-in-no-trace"
 QUESTION = "a question that is in no trace"

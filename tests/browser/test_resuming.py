@@ -15,8 +15,7 @@ from tests.balancer import Balancer, address
 from tests.browser.chat import Chat
 from tests.browser.conftest import Complaints
 from tests.browser.serving import Gate
-from tests.running import Process, RedisProcess, free_port, process
-from tests.running import _until as until
+from tests.running import Process, RedisProcess, free_port, process, until
 
 QUESTION = "Which ship is ship 42?"
 SILENCE_MS = 41_000

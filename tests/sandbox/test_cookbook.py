@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.sandbox.testing import SandboxServer
+from tests.running import until
 from tests.sandbox.prompts import MARK, text, user
 
 MODEL = "claude-sonnet-4-6"
@@ -45,7 +46,7 @@ def assert_first_text_after(server: SandboxServer, seconds: float) -> Any:
     """Ask now; the usage, once the first text came within 3 % of so many seconds."""
     server.clock.set_mode("frozen")
     asked = Asked(server)
-    _until(lambda: server.clock.waiting == 1)
+    until(lambda: server.clock.waiting == 1, "one waiting")
     server.clock.advance(seconds * 0.97)
     assert not asked.first.wait(0.1)
     server.clock.advance(seconds * 0.06)
@@ -86,12 +87,3 @@ def test_the_whole_answer_comes_at_the_published_rate(start: Callable[..., Sandb
     record = server.log()[-1]
     total = record["ended_at"] - record["at"]
     assert total == pytest.approx(8.40, rel=0.1), "published for 330 output tokens"
-
-
-def _until(true: Callable[[], bool]) -> None:
-    waiting = threading.Event()
-    for _ in range(2000):
-        if true():
-            return
-        waiting.wait(0.005)
-    raise AssertionError("it never came to that")

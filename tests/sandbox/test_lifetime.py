@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 
 from app.sandbox.testing import SandboxServer
+from tests.running import until
 from tests.sandbox.conftest import Send
 from tests.sandbox.prompts import HOUR, MARK, text, texts, user
 
@@ -85,7 +86,7 @@ def test_an_entry_becomes_available_only_after_the_first_response_begins(start: 
     body = {"model": "claude-sonnet-4-5", "max_tokens": 0, "messages": ONE}
     with _frozen(server):
         first, second = _Background(server, body), _Background(server, body)
-        _until(lambda: server.clock.waiting == 2)
+        until(lambda: server.clock.waiting == 2, "two waiting")
         server.clock.advance(30)
     assert [_read(r) for r in (first.answer(), second.answer())] == [0, 0], "two parallel cold requests both pay"
     assert [_written(r) for r in (first.answer(), second.answer())] == [1100, 1100]
@@ -99,11 +100,11 @@ def test_a_streamed_response_makes_its_entry_available_when_it_begins_not_when_i
     body = {"model": "claude-sonnet-4-5", "max_tokens": 300, "messages": [user(text("one", mark=MARK), "lorem?")]}
     with _frozen(server):
         streamed = _Background(server, {**body, "stream": True})
-        _until(lambda: server.clock.waiting == 1)
+        until(lambda: server.clock.waiting == 1, "one waiting")
         server.clock.advance(1)
-        _until(lambda: server.clock.waiting == 1)
+        until(lambda: server.clock.waiting == 1, "one waiting")
         other = _Background(server, {**body, "max_tokens": 0})
-        _until(lambda: server.clock.waiting == 2)
+        until(lambda: server.clock.waiting == 2, "two waiting")
         server.clock.advance(1)
         assert _read(other.answer()) == 1100
         assert not streamed.ended
@@ -121,7 +122,7 @@ def test_nothing_is_written_by_a_request_that_was_given_up_before_its_response_b
             headers = {"x-api-key": server.key, "anthropic-version": "2023-06-01"}
             with contextlib.suppress(httpx2.ReadTimeout):
                 impatient.post("/v1/messages", json=body, headers=headers)
-        _until(lambda: server.clock.waiting == 0)
+        until(lambda: server.clock.waiting == 0, "nobody waiting")
         server.clock.advance(60)
     assert _read(server.post(body)) == 0
 
@@ -162,15 +163,6 @@ class _frozen:
 
     def __exit__(self, *error: object) -> None:
         self._clock.set_mode("leap")
-
-
-def _until(true: Callable[[], bool]) -> None:
-    waiting = threading.Event()
-    for _ in range(2000):
-        if true():
-            return
-        waiting.wait(0.005)
-    raise AssertionError("it never came to that")
 
 
 def _read(answer: httpx2.Response) -> int:
