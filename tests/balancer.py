@@ -35,6 +35,8 @@ class Balancer:
         self._carrying: list[threading.Thread] = []
         self._answered: tuple[socket.socket, ...] = ()
         self._hushed: set[socket.socket] = set()
+        self._to_lose = b""
+        self._lost: set[socket.socket] = set()
         self.url = ""
 
     @contextmanager
@@ -67,6 +69,10 @@ class Balancer:
         for end in set(self._ends) - self._hushed:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+    def lose_answer(self, request: bytes) -> None:
+        """Break off the connection that next carries `request`, when it is answered: the request arrived."""
+        self._to_lose = request
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -102,6 +108,8 @@ class Balancer:
     def _carry(self, source: socket.socket, target: socket.socket, *, answers: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                if self._loses(source, target, data, answers=answers):
+                    break
                 if source not in self._hushed:
                     target.sendall(data)
                 if answers:
@@ -109,6 +117,12 @@ class Balancer:
         if source not in self._hushed:
             with suppress(OSError):
                 target.shutdown(socket.SHUT_RDWR)
+
+    def _loses(self, source: socket.socket, target: socket.socket, data: bytes, *, answers: bool) -> bool:
+        if not answers and self._to_lose and self._to_lose in data:
+            self._to_lose = b""
+            self._lost |= {source, target}
+        return answers and source in self._lost
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from redis import Redis
 from app.processes import EmbeddedRedis
 from tests.balancer import Balancer, address
 from tests.browser.chat import Chat
+from tests.browser.embedding import Embedded
 from tests.browser.serving import Gate, headstart, sandbox
 from tests.needed import required
 
@@ -175,3 +176,10 @@ def gated(wire: Balancer, page: Page) -> Chat:
     lines = "\n".join(f"Line {n}: the lighthouse keeper counts ships, and this is ship {n}." for n in range(400))
     context = chat.add_context("Lighthouse", {"keeper.md": f"Logbook {uuid4()}\n{lines}"})
     return chat.open(f"/?context={context}")
+
+
+@pytest.fixture
+def embedded(wire: Balancer, page: Page) -> Embedded:
+    found = Embedded(page, wire.url, "Lighthouse")
+    found.add_lighthouse()
+    return found.open()

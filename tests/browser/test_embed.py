@@ -1,6 +1,5 @@
-"""The module for front ends of one's own: the documentation's page works as it stands, and answers survive the network."""
+"""The module for front ends of one's own: the documentation's page works as it stands, in any origin."""
 
-import json
 import random
 import re
 import threading
@@ -8,73 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Page, Response, Route, expect
+from playwright.sync_api import Page, expect
 
-from tests.balancer import Balancer
+from app.processes import EmbeddedRedis
 from tests.browser.conftest import Complaints
+from tests.browser.embedding import ASK, DOCUMENTED, EXAMPLE, ROOT, Embedded, sessions_of
 from tests.browser.lifetime import left_ms
 from tests.browser.serving import Gate, headstart
 from tests.browser.test_modules import split
+from tests.commands import headstart as command
 
-ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "static" / "headstart.js"
-MOST_BYTES = 6 * 1024
-DOCUMENTED = "http://127.0.0.1:8000"
-EXAMPLE = re.findall(r"```html\n(.*?)```", (ROOT / "docs" / "embed.md").read_text(), re.S)[0]
-
-
-class Embedded:
-    """The example, from the origin of the server at `url`."""
-
-    def __init__(self, page: Page, url: str, context: str) -> None:
-        self.page = page
-        self.url = url
-        html = EXAMPLE.replace(DOCUMENTED, url).replace("'asyncio'", f"'{context}'")
-        page.route("**/embedded", lambda route: route.fulfill(body=html, content_type="text/html; charset=utf-8"))
-        self.input = page.locator("#question")
-        self.warm = page.locator("#warm")
-        self.answer = page.locator("#answer")
-
-    def add_lighthouse(self) -> None:
-        """A context that nothing has warmed yet."""
-        lines = "\n".join(f"Line {n}: the lighthouse keeper counts ships, and this is ship {n}." for n in range(400))
-        documents = [{"title": "keeper.md", "text": f"Logbook {uuid4()}\n{lines}"}]
-        made = self.page.request.post(f"{self.url}/api/contexts", data={"name": "Lighthouse", "documents": documents})
-        assert made.ok, made.text()
-
-    def open(self) -> "Embedded":
-        self.page.goto(f"{self.url}/embedded")
-        return self
-
-    def ask(self, question: str) -> None:
-        self.input.fill(question)
-        self.page.get_by_role("button", name="Ask").click()
-
-    def stored(self, session: str) -> str:
-        turns = self.page.request.get(f"{self.url}/api/sessions/{session}").json()["turns"]
-        return str(turns[-1]["answer"])
-
-
-@pytest.fixture
-def embedded(wire: Balancer, page: Page) -> Embedded:
-    found = Embedded(page, wire.url, "Lighthouse")
-    found.add_lighthouse()
-    return found.open()
-
-
-def sessions_of(page: Page) -> list[str]:
-    """The sessions that the page calls from now on."""
-    called: list[str] = []
-
-    def hear(response: Response) -> None:
-        if found := re.search(r"/api/sessions/(\w+)/", response.url):
-            called.append(found[1])
-
-    page.on("response", hear)
-    return called
+MOST_BYTES = 6_000
 
 
 def test_the_module_is_small_and_stands_alone() -> None:
@@ -137,35 +83,28 @@ def test_a_page_of_an_allowed_origin_can_do_it_too(page: Page, tmp_path: Path) -
         page.goto("about:blank")
 
 
-def test_an_answer_is_whole_when_the_network_was_cut_in_its_middle(
-    embedded: Embedded, gate: Gate, wire: Balancer, complaints: Complaints
-) -> None:
-    complaints.expects("net::ERR")
-    begun = sessions_of(embedded.page)
-    gate.hold_answers(after_deltas=3)
-    embedded.ask("Which ship is ship 42?")
-    expect(embedded.answer).not_to_be_empty()
-    with embedded.page.expect_event("requestfailed"):
-        wire.cut()
-    gate.open_all()
-    wire.mend()
-    expect(embedded.warm).to_have_text(re.compile("^cache "))
-    assert embedded.answer.text_content() == embedded.stored(begun[0])
-    assert len(embedded.stored(begun[0])) > 100
-
-
-ASK = """async ({abortAt = Infinity, session, base = ''}) => {
-    const { attach } = await import('/static/headstart.js');
-    const abort = new AbortController();
-    const chat = attach(document.querySelector('textarea'), { context: 'Lighthouse', session, base });
-    const texts = [], ids = [];
-    const onText = (text) => { texts.push(text); if (texts.length === abortAt) abort.abort(); };
-    const onEvent = ({ id }) => id && ids.push(id);
-    const asked = chat.ask('Which ship is ship 7?', { onText, onEvent, signal: abort.signal });
-    const answer = await asked.catch(({ name, code, retryable }) => ({ name, code, retryable }));
-    chat.detach();
-    return { answer, texts, ids };
-}"""
+def test_a_key_takes_the_place_of_the_cookie_on_a_page_of_an_allowed_origin(page: Page, tmp_path: Path) -> None:
+    pages: list[str] = []
+    with (
+        elsewhere(pages) as origin,
+        headstart(tmp_path, HEADSTART_SANDBOX_SPEED="40", HEADSTART_CORS_ORIGINS=origin) as url,
+    ):
+        redis = EmbeddedRedis(tmp_path / "headstart").url
+        key = command("keys", "add", "page", home=tmp_path, HEADSTART_REDIS_URL=redis).lines[0]
+        keyed = EXAMPLE.replace("{ context: 'asyncio',", f"{{ context: 'asyncio', token: '{key}',")
+        assert key in keyed
+        pages.append(keyed.replace(DOCUMENTED, url))
+        begun = sessions_of(page)
+        page.goto(origin)
+        page.locator("#question").fill("What is a TaskGroup?")
+        page.get_by_role("button", name="Ask").click()
+        expect(page.locator("#warm")).to_have_text(re.compile(r"^cache "))
+        assert page.context.cookies() == []
+        told = f"{url}/api/sessions/{begun[0]}"
+        assert page.request.get(told).status == 404
+        turns = page.request.get(told, headers={"authorization": f"Bearer {key}"}).json()["turns"]
+        assert turns[0]["answer"] == page.locator("#answer").text_content()
+        page.goto("about:blank")
 
 
 def test_an_abort_ends_the_call_and_the_turn(embedded: Embedded, gate: Gate) -> None:
@@ -190,41 +129,6 @@ def test_a_refused_question_is_thrown_too(embedded: Embedded, complaints: Compla
     complaints.expects("404")
     answer = embedded.page.evaluate(ASK, {"session": "s_nothing"})["answer"]
     assert (answer["code"], answer["retryable"]) == ("session_not_found", False)
-
-
-def frames(*events: tuple[int, str, dict[str, object]]) -> str:
-    return "".join(f"id: {n}\r\nevent: {name}\r\ndata: {json.dumps(data)}\r\n\r\n" for n, name, data in events)
-
-
-def delta(n: int, text: str) -> tuple[int, str, dict[str, object]]:
-    return n, "content_block_delta", {"delta": {"type": "text_delta", "text": text}}
-
-
-def test_a_restart_begins_the_text_anew_and_what_comes_twice_counts_once(
-    embedded: Embedded, complaints: Complaints
-) -> None:
-    complaints.expects("503")
-    whole = [(1, "turn", {}), (2, "message_start", {}), delta(3, "lost"), (4, "restart", {}), (5, "message_start", {})]
-    whole += [delta(6, "kept "), delta(7, "whole"), (8, "verdict", {"cache": "hit"})]
-    tails: list[str | None] = []
-
-    def ask(route: Route) -> None:
-        route.fulfill(body=frames(*whole[:3]), headers={"turn-id": "t_1"}, content_type="text/event-stream")
-
-    def tail(route: Route) -> None:
-        tails.append(route.request.headers.get("last-event-id"))
-        if len(tails) == 1:
-            route.fulfill(status=503, json={"detail": "Away.", "retryable": True}, headers={"retry-after": "1"})
-        else:
-            route.fulfill(body=frames(*whole[1:6] if len(tails) == 2 else whole), content_type="text/event-stream")
-
-    embedded.page.route("**/ask", ask)
-    embedded.page.route("**/events", tail)
-    got = embedded.page.evaluate(ASK, {"session": "s_1"})
-    assert got["texts"] == ["lost", "", "kept ", "kept whole"]
-    assert got["ids"] == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert tails == ["3", "3", "6"]
-    assert got["answer"] == {"turn": "t_1", "text": "kept whole", "verdict": {"cache": "hit"}}
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
