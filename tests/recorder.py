@@ -9,7 +9,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -193,6 +193,8 @@ class Recorder:
     port: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
+    connections: int = 0
+    open: set[asyncio.StreamWriter] = field(default_factory=set)
     _loop: asyncio.AbstractEventLoop | None = None
     _arrived: threading.Condition = field(default_factory=threading.Condition)
     _released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -224,7 +226,20 @@ class Recorder:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._released.clear)
 
+    def hang_up(self) -> None:
+        """Close every connection, as servers and load balancers do with those that are idle."""
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop).result(10)
+
+    async def _hang_up(self) -> None:
+        for writer in list(self.open):
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open.add(writer)
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin1")
@@ -247,6 +262,7 @@ class Recorder:
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
+            self.open.discard(writer)
             writer.transport.abort()
 
     async def _serve(self, ready: threading.Event, done: asyncio.Event) -> None:

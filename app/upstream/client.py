@@ -23,6 +23,10 @@ from app.upstream.events import Event, Splitter
 LONGEST_RETRY_S = 8.0
 CONNECT_TIMEOUT_S = 5.0
 MAX_CONNECTIONS = 1000
+# A connection that a warm has paid for is still there when the question has been typed. No longer than this: there are NATs
+# and load balancers that forget an idle connection after four minutes (Azure's; others take six and more) without a word,
+# and a question sent over such a one would hear nothing. Servers that close theirs earlier say so, and the pool looks.
+KEEP_S = 230.0
 SHORTEST_SECRET = 8
 
 # The name is what the SDK gives its own `messages.create`: with it, a call has the SDK's span while traces are sent.
@@ -48,7 +52,7 @@ class Upstream:
             max_retries=max_retries,
             http_client=DefaultAioHttpClient(
                 timeout=httpx2.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
-                limits=httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=100),
+                limits=httpx2.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=KEEP_S),
                 event_hooks={"response": [_refuse_long_waits]},
             ),
         )
