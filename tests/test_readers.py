@@ -8,7 +8,7 @@ import httpx2
 import psutil
 import pytest
 
-from app import draining
+from app import draining, logs
 from app.web import streams
 from tests.client import Client
 from tests.recorder import END, Exchange, Recorder, message_start, text_events
@@ -31,8 +31,9 @@ async def at_length(exchange: Exchange) -> None:
 
 
 def test_a_client_that_stops_reading_holds_up_nobody_and_is_let_go(
-    redis: RedisProcess, upstream: Recorder, monkeypatch: pytest.MonkeyPatch
+    redis: RedisProcess, upstream: Recorder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     monkeypatch.setattr(streams, "PING_S", 0.2)
     monkeypatch.setattr(streams, "TAKES_NOTHING_S", 0.5)
     monkeypatch.setattr(draining, "TAKES_NOTHING_S", 1)
@@ -70,6 +71,8 @@ def test_a_client_that_stops_reading_holds_up_nobody_and_is_let_go(
         assert b"event: verdict" not in rest
         # Whoever comes back gets the whole.
         assert client.tail(turn)[-1].name == "verdict"
+    assert any("took nothing" in said for said in caplog.messages)
+    assert not [one for one in caplog.records if one.levelname == "ERROR" and logs.tells_of_trouble(one)]
 
 
 def _received(connection: socket.socket) -> bytes:
