@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.chat import Chat
 from tests.browser.conftest import Complaints
@@ -46,6 +46,14 @@ class Dialog:
 @pytest.fixture
 def adding(chat: Chat) -> Dialog:
     return Dialog(chat.page)
+
+
+@pytest.fixture
+def filled(adding: Dialog, tmp_path: Path) -> Dialog:
+    """The dialog, opened, with a file in it."""
+    (tmp_path / "a.md").write_text(LONG)
+    adding.open().pick(tmp_path / "a.md")
+    return adding
 
 
 def folder(tmp_path: Path) -> Path:
@@ -207,47 +215,39 @@ def test_what_cannot_be_asked_about_is_said_in_a_sentence(adding: Dialog, tmp_pa
 
 
 def test_a_refusal_of_the_server_names_what_it_refuses_and_keeps_all(
-    chat: Chat, adding: Dialog, complaints: Complaints, tmp_path: Path
+    chat: Chat, filled: Dialog, complaints: Complaints
 ) -> None:
     complaints.expects("422")
-    (tmp_path / "a.md").write_text(LONG)
-    adding.open().pick(tmp_path / "a.md")
-    adding.addresses.fill("http://127.0.0.1/secret")
-    adding.add.click()
-    expect(adding.alert).to_contain_text("“http://127.0.0.1/secret” is not on the public internet")
-    expect(adding.chosen).to_have_count(1)
-    expect(adding.addresses).to_have_value("http://127.0.0.1/secret")
-    adding.addresses.fill("")
-    adding.add.click()
+    filled.addresses.fill("http://127.0.0.1/secret")
+    filled.add.click()
+    expect(filled.alert).to_contain_text("“http://127.0.0.1/secret” is not on the public internet")
+    expect(filled.chosen).to_have_count(1)
+    expect(filled.addresses).to_have_value("http://127.0.0.1/secret")
+    filled.addresses.fill("")
+    filled.add.click()
     chat.expect_chip("warm")
 
 
 def test_a_lost_connection_and_a_change_of_mind_lose_nothing(
-    chat: Chat, adding: Dialog, complaints: Complaints, tmp_path: Path
+    chat: Chat, filled: Dialog, complaints: Complaints
 ) -> None:
     complaints.expects("ERR_FAILED")
-    (tmp_path / "a.md").write_text(LONG)
-    adding.open().pick(tmp_path / "a.md")
-    adding.name.fill("Kept")
+    filled.name.fill("Kept")
+    chat.page.route("**/api/contexts", lambda route: route.abort())
+    filled.add.click()
+    expect(filled.alert).to_contain_text("could not be sent")
+    expect(filled.add).to_be_focused()
+    chat.page.unroute("**/api/contexts")
     held: list[Any] = []
-
-    def fail(route: Route) -> None:
-        route.abort()
-
-    chat.page.route("**/api/contexts", fail)
-    adding.add.click()
-    expect(adding.alert).to_contain_text("could not be sent")
-    expect(adding.add).to_be_focused()
-    chat.page.unroute("**/api/contexts")
     chat.page.route("**/api/contexts", lambda route: held.append(route))
-    adding.add.click()
-    expect(bar(adding)).to_be_visible()
+    filled.add.click()
+    expect(bar(filled)).to_be_visible()
     chat.page.keyboard.press("Escape")
-    expect(adding.status).to_have_text("Not sent. All that you chose is still here.")
-    expect(adding.chosen).to_have_count(1)
-    expect(adding.name).to_have_value("Kept")
+    expect(filled.status).to_have_text("Not sent. All that you chose is still here.")
+    expect(filled.chosen).to_have_count(1)
+    expect(filled.name).to_have_value("Kept")
     chat.page.unroute("**/api/contexts")
-    adding.add.click()
+    filled.add.click()
     chat.expect_chip("warm")
     assert chat.stored()["context_name"] == "Kept"
 
