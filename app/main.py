@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from app.access.apikeys import ApiKey, ApiKeys
 from app.access.cookies import MAX_AGE_S, OwnerCookies
-from app.access.limits import UNLIMITED, Allowance, OwnerLimits
+from app.access.limits import UNLIMITED, Allowance, OwnerLimits, Work
 from app.contexts.fetching import Fetcher
 from app.contexts.library import Library
 from app.ledger.book import Ledger
@@ -226,9 +226,19 @@ def _allowance(settings: Settings, key: ApiKey | None) -> Allowance:
     return Allowance(
         sessions_per_day=None if key else settings.owner_sessions_per_day,
         turns_per_minute=key.turns_per_minute if key else settings.owner_turns_per_minute,
+        per_hour={} if key else _work_per_hour(settings),
         # The sandbox's money is play money.
         usd_per_day=None if settings.uses_sandbox else usd_per_day,
     )
+
+
+def _work_per_hour(settings: Settings) -> dict[Work, int]:
+    return {
+        Work.ADDING: settings.owner_contexts_per_hour,
+        Work.FETCHING: settings.owner_urls_per_hour,
+        Work.SIFTING: settings.owner_sifts_per_hour,
+        Work.SEARCHING: settings.owner_searches_per_hour,
+    }
 
 
 def _first_event(event: FirstEvent) -> dict[str, object]:

@@ -141,6 +141,20 @@ class Settings(BaseSettings):
     owner_turns_per_minute: int = Field(
         default=20, ge=1, description="How many questions one owner may ask in a minute."
     )
+    owner_contexts_per_hour: int = Field(
+        default=60, ge=1, description="How often one owner may try to add a context in an hour."
+    )
+    owner_urls_per_hour: int = Field(
+        default=200, ge=1, description="How many URLs may be fetched for one owner in an hour."
+    )
+    owner_sifts_per_hour: int = Field(
+        default=120,
+        ge=1,
+        description="How many folders one owner may have looked through in an hour, before sending them.",
+    )
+    owner_searches_per_hour: int = Field(
+        default=1000, ge=1, description="How often one owner may search their conversations in an hour."
+    )
     owner_contexts: int = Field(default=50, ge=0, description="How many contexts one owner may add over the API.")
     owner_bytes: int = Field(default=200_000_000, ge=0, description="How many bytes those may have together.")
     owner_usd_per_day: float = Field(

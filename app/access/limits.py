@@ -6,9 +6,10 @@ Whoever drops a cookie is another owner, so that the number of new owners per ad
 """
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
@@ -17,7 +18,10 @@ from app.store.allowances import Allowances
 from app.store.spending import Bucket
 
 MINUTE_S = 60
+HOUR_S = 60 * 60
 DAY_S = 24 * 60 * 60
+# So much more than one owner may all those do together who come from one address.
+_OWNERS_AT_WORK = 10
 # Of an IPv6 address, a network that is one customer's.
 _NETWORK_BITS = 64
 
@@ -28,11 +32,33 @@ class _Rate(NamedTuple):
     what: str
     period_s: int
     period: str
+    several: str = ""
+
+    def at_most(self, most: int) -> str:
+        """That there are at most so many."""
+        return f"At most {most:,} {self.what if most == 1 else self.several or self.what + 's'} {self.period}"
 
 
 _QUESTIONS = _Rate("question", MINUTE_S, "a minute")
 _CONVERSATIONS = _Rate("conversation", DAY_S, "a day")
 _NEWCOMERS = _Rate("newcomer", DAY_S, "a day per address")
+
+
+class Work(Enum):
+    """What costs the server something each time, whatever comes of it."""
+
+    ADDING = "contexts_per_hour"
+    FETCHING = "urls_per_hour"
+    SIFTING = "sifts_per_hour"
+    SEARCHING = "searches_per_hour"
+
+
+_WORK = {
+    Work.ADDING: _Rate("try at adding a context", HOUR_S, "an hour", "tries at adding a context"),
+    Work.FETCHING: _Rate("fetched URL", HOUR_S, "an hour"),
+    Work.SIFTING: _Rate("look through a folder", HOUR_S, "an hour", "looks through folders"),
+    Work.SEARCHING: _Rate("search", HOUR_S, "an hour", "searches"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +68,7 @@ class Allowance:
     sessions_per_day: int | None = None
     turns_per_minute: int | None = None
     usd_per_day: float | None = None
+    per_hour: Mapping[Work, int] = field(default_factory=dict)
 
 
 UNLIMITED = Allowance()
@@ -118,6 +145,18 @@ class OwnerLimits:
             await self._allowances.send_away(visitor.owner)
             raise
 
+    async def work(self, visitor: Visitor, work: Work, count: int = 1) -> None:
+        """So much work is to be done, and counts even if it fails. Raises `LimitReached`."""
+        most = visitor.allowance.per_hour.get(work)
+        if most is None:
+            return
+        # Who may less in an hour than is asked for at once gets it after an hour without any.
+        await self._take(work.value, visitor.owner, most, _WORK[work], min(count, most))
+        if visitor.address is not None and work is not Work.SEARCHING:
+            # Who drops a cookie is another owner, but has nothing to search.
+            most *= _OWNERS_AT_WORK
+            await self._take(f"{work.value}_per_address", _network(visitor.address), most, _WORK[work], count)
+
     async def has_money(self, visitor: Visitor) -> bool:
         """Whether anything may be spent for `visitor`."""
         most_usd = visitor.allowance.usd_per_day
@@ -129,16 +168,19 @@ class OwnerLimits:
         if most is None:
             yield
             return
-        bucket = Bucket(f"{whose}:{limit}", most, most / rate.period_s)
-        wait_s = await self._allowances.take(bucket)
-        if wait_s > 0:
-            said = f"At most {most:,} {rate.what}{'' if most == 1 else 's'} {rate.period}"
-            raise LimitReached(limit, most, wait_s, said)
+        bucket = await self._take(limit, whose, most, rate)
         try:
             yield
         except Exception:
             await self._allowances.give_back(bucket)
             raise
+
+    async def _take(self, limit: str, whose: str, most: int, rate: _Rate, count: int = 1) -> Bucket:
+        bucket = Bucket(f"{whose}:{limit}", most, most / rate.period_s)
+        wait_s = await self._allowances.take(bucket, count)
+        if wait_s > 0:
+            raise LimitReached(limit, most, wait_s, rate.at_most(most))
+        return bucket
 
     def _until_midnight(self) -> float:
         return DAY_S - self._clock() % DAY_S

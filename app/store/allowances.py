@@ -11,9 +11,10 @@ class Allowances:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def take(self, bucket: Bucket) -> float:
-        """Take a token from `bucket`: 0, or the seconds until there is one, and then nothing is taken."""
-        wait_ms = await self._store.run("take_token", [keys.bucket(bucket.name)], [bucket.capacity, bucket.per_second])
+    async def take(self, bucket: Bucket, count: int = 1) -> float:
+        """Take `count` tokens from `bucket`: 0, or the seconds until there are so many, and then nothing is taken."""
+        taken = [bucket.capacity, bucket.per_second, count]
+        wait_ms = await self._store.run("take_token", [keys.bucket(bucket.name)], taken)
         return int(wait_ms) / 1000
 
     async def give_back(self, bucket: Bucket) -> None:

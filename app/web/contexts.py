@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 
+from app.access.limits import Visitor, Work
 from app.contexts.documents import AnyDocument, Collected
 from app.contexts.drafts import Draft, check_texts, text_document, uploaded_documents
 from app.contexts.readers import read_apart
@@ -87,7 +88,8 @@ async def add_context(request: Request, rooms: InRooms, visitor: Visiting, respo
     what was left out, and why; `ignored` how many files `.gitignore` files left out.
     """
     async with rooms.limits.arriving(visitor):
-        added = await _add(request, rooms, visitor.owner)
+        await rooms.limits.work(visitor, Work.ADDING)
+        added = await _add(request, rooms, visitor)
     response.headers["Location"] = f"/api/contexts/{added['context']}"
     return added
 
@@ -109,15 +111,15 @@ async def delete_context(context: str, rooms: InRooms, asker: Asker) -> Response
     return Response(status_code=204)
 
 
-async def _add(request: Request, rooms: Rooms, owner: str) -> dict[str, Any]:
+async def _add(request: Request, rooms: Rooms, visitor: Visitor) -> dict[str, Any]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         parameters, collected, urls = await _from_form(request)
-        fetched = await _fetched(rooms, [("urls", url) for url in urls])
+        fetched = await _fetched(rooms, visitor, [("urls", url) for url in urls])
         documents = [*collected.documents, *fetched]
     elif kind == "application/json" or kind.endswith("+json"):
         body = await asyncio.to_thread(_parse_json, await request.body())
-        parameters, documents, collected = body, await _from_json(rooms, body), Collected((), ())
+        parameters, documents, collected = body, await _from_json(rooms, visitor, body), Collected((), ())
     else:
         raise invalid("content-type", "send application/json or multipart/form-data")
     draft = Draft(
@@ -131,7 +133,7 @@ async def _add(request: Request, rooms: Rooms, owner: str) -> dict[str, Any]:
         citations=parameters.citations,
     )
     context = await asyncio.to_thread(draft.context)
-    added = context_json(await rooms.library.add(owner, parameters.name, context), whole=True)
+    added = context_json(await rooms.library.add(visitor.owner, parameters.name, context), whole=True)
     return added | left_out_json(collected.skipped, collected.ignored)
 
 
@@ -145,11 +147,11 @@ def _parse_json(raw: bytes) -> ContextBody:
     return _validated(ContextBody, value)
 
 
-async def _from_json(rooms: Rooms, body: ContextBody) -> list[AnyDocument]:
+async def _from_json(rooms: Rooms, visitor: Visitor, body: ContextBody) -> list[AnyDocument]:
     asked = [
         (f"documents.{n}.url", one.url) for n, one in enumerate(body.documents) if not isinstance(one, DocumentBody)
     ]
-    fetched = iter(await _fetched(rooms, asked))
+    fetched = iter(await _fetched(rooms, visitor, asked))
     return [
         text_document(one.title, one.text) if isinstance(one, DocumentBody) else next(fetched) for one in body.documents
     ]
@@ -182,7 +184,7 @@ async def _from_form(request: Request) -> tuple[ContextParameters, Collected, li
         return parameters, await read_apart(lambda: uploaded_documents(files)), urls
 
 
-async def _fetched(rooms: Rooms, asked: list[tuple[str, str]]) -> list[AnyDocument]:
+async def _fetched(rooms: Rooms, visitor: Visitor, asked: list[tuple[str, str]]) -> list[AnyDocument]:
     """The documents at the URLs that were `asked` for, given as (field, URL)."""
     fetcher = rooms.fetcher
     if not asked:
@@ -193,6 +195,7 @@ async def _fetched(rooms: Rooms, asked: list[tuple[str, str]]) -> list[AnyDocume
         raise invalid(asked[MAX_URLS][0], f"{len(asked)} URLs; at most {MAX_URLS} are fetched for one context")
     if long := next((field for field, url in asked if len(url) > MAX_URL_CHARS), None):
         raise invalid(long, f"the URL has more than {MAX_URL_CHARS:,} characters")
+    await rooms.limits.work(visitor, Work.FETCHING, len(asked))
     return list(await asyncio.gather(*(fetcher.fetch(url, field) for field, url in asked)))
 
 

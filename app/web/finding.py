@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
+from app.access.limits import Work
 from app.turns.conversations import Session, TurnView
 from app.turns.finding import Branches, Place, automatic_title
 from app.web import answers
 from app.web.description import Responses, gives, problems, ref
 from app.web.export import disposition, exported, markdown
 from app.web.problems import invalid
-from app.web.rooms import Asker, InRooms
+from app.web.rooms import Asker, InRooms, Visiting
 from app.web.schemas import TitleBody, listed_json, turn_json
 
 router = APIRouter(prefix="/api/sessions", tags=["sessions"])
@@ -42,18 +43,19 @@ FileKind = Annotated[Literal["markdown", "json"], Query(alias="format")]
 @router.get(
     "",
     response_model=None,
-    responses=gives(200, answers.Listing, "Your conversations.") | problems("invalid_request"),
+    responses=gives(200, answers.Listing, "Your conversations.") | problems("invalid_request", "limit_reached"),
 )
 async def list_sessions(
-    rooms: InRooms, asker: Asker, q: Words = "", limit: Most = 30, cursor: Cursor = ""
+    rooms: InRooms, visitor: Visiting, q: Words = "", limit: Most = 30, cursor: Cursor = ""
 ) -> dict[str, Any]:
     """Your conversations, the last asked first: each from its first question on."""
     after = _place(cursor)
     words = q.strip()
     if words:
-        found, further = await rooms.finding.search(asker, words, after, limit)
+        await rooms.limits.work(visitor, Work.SEARCHING)
+        found, further = await rooms.finding.search(visitor.owner, words, after, limit)
     else:
-        found, further = await rooms.finding.newest(asker, after, limit)
+        found, further = await rooms.finding.newest(visitor.owner, after, limit)
     next = f"{further.asked_ms}-{further.session}" if further else None
     return {"sessions": [listed_json(one) for one in found], "next": next}
 

@@ -209,8 +209,49 @@ def test_contexts_and_their_bytes(serve: Callable[..., str], new: Callable[..., 
     client.add_context("c2")
 
 
+def add(client: Client, **body: Any) -> httpx2.Response:
+    return client.http.post("/api/contexts", json={"name": "docs", "documents": GOOD, **body})
+
+
+def test_work_that_fails_is_work_all_the_same(
+    serve: Callable[..., str], new: Callable[..., Client], redis: RedisProcess
+) -> None:
+    client = new(serve(owner_contexts_per_hour=3, owner_urls_per_hour=5))
+    client.add_context()
+    elsewhere = [{"url": f"http://127.0.0.1:1/{number}"} for number in range(4)]
+    assert add(client, documents=elsewhere).status_code == 422
+    assert "fetched URLs an hour" in refused(add(client, documents=elsewhere), "urls_per_hour", 5, 2160)["detail"]
+    body = refused(add(client), "contexts_per_hour", 3, 1200)
+    assert "At most 3 tries at adding a context an hour" in body["detail"]
+    later(redis, "*contexts_per_hour*", body["retry_after_s"])
+    client.add_context("again")
+
+
+def test_folders_looked_through(serve: Callable[..., str], new: Callable[..., Client]) -> None:
+    url = serve(owner_sifts_per_hour=1)
+
+    def sift(client: Client) -> httpx2.Response:
+        return client.http.post("/api/sift", json={"paths": ["a.txt"], "gitignores": {}})
+
+    client = new(url)
+    assert sift(client).json()["taken"] == ["a.txt"]
+    refused(sift(client), "sifts_per_hour", 1, 3600)
+    # Nine more come from this address, or one who drops the cookie nine times.
+    assert [sift(new(url)).status_code for _ in range(9)] == [200] * 9
+    refused(sift(new(url)), "sifts_per_hour_per_address", 10, 3600)
+
+
+def test_searches(serve: Callable[..., str], new: Callable[..., Client]) -> None:
+    client = new(serve(owner_searches_per_hour=2))
+    for words in ("one", "two"):
+        assert client.http.get("/api/sessions", params={"q": words}).status_code == 200
+    refused(client.http.get("/api/sessions", params={"q": "three"}), "searches_per_hour", 2, 1800)
+    assert client.http.get("/api/sessions").status_code == 200
+
+
 def test_off_means_off(redis: RedisProcess, upstream: Recorder, new: Callable[..., Client]) -> None:
     lowest: dict[str, Any] = {f"owner_{name}": 1 for name in ("sessions_per_day", "turns_per_minute", "contexts")}
+    lowest |= {f"owner_{what}_per_hour": 1 for what in ("contexts", "urls", "sifts", "searches")}
     lowest |= {"owner_bytes": 0, "owner_usd_per_day": 0, "usd_per_day": 0, "owners_per_address": 1}
     with serving(redis.url, upstream.url, limits="off", **lowest) as url:
         for client in (new(url), new(url)):
