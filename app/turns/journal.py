@@ -2,26 +2,22 @@
 
 The writer drains every turn's pending events into one round trip at a time; what queues meanwhile goes with the next. An
 event is published to the clients of this process only after Redis has it. Turns that another process produces are read
-by one task for all of them. A client is an index into its turn's frames, so a slow one costs nothing and holds up nobody.
+by one task for all of them.
 """
 
 import asyncio
 import logging
 import time
-from bisect import bisect_right
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from app.store.connection import StoreUnavailable, relinquish
 from app.store.turns import Entry, EventId, Turns
+from app.turns.feed import Feed
 
 log = logging.getLogger("headstart.journal")
 
 FOLLOW_BLOCK_MS = 200
-# Frames that a client is given at once: what it has not taken yet waits here only once, as everybody's frames. Further
-# frames are not looked at once there are so many bytes.
-MOST_AT_ONCE = 500
-ENOUGH_BYTES = 65_536
 RETRY_S = 0.25
 CHECK_S = 1.0
 # For so long, a process that said that a turn is read by its clients need not say it again.
@@ -30,92 +26,6 @@ TAILED_MS = 15_000
 
 class JournalGone(LookupError):
     """The turn is known, but its journal has expired or was erased."""
-
-
-class Feed:
-    """A turn's events in this process: frames in order, and whether more can come.
-
-    `cut` means that this process will not learn the rest: clients have to come back.
-    """
-
-    def __init__(self, session: str, turn: str) -> None:
-        self.session = session
-        self.turn = turn
-        self.ids: list[int] = []
-        self.frames: list[bytes] = []
-        self.ended = False
-        self.cut = False
-        self.clients = 0
-        self._left_at = time.monotonic()
-        self._waiting: set[asyncio.Future[None]] = set()
-
-    @property
-    def last(self) -> int:
-        """The last event's id, 0 before the first."""
-        return self.ids[-1] if self.ids else 0
-
-    def enter(self) -> None:
-        """A client reads."""
-        self.clients += 1
-
-    def leave(self) -> None:
-        """A client reads no more."""
-        self.clients -= 1
-        self._left_at = time.monotonic()
-
-    def unread_for(self) -> float:
-        """For how many seconds no client of this process has read."""
-        return 0.0 if self.clients else time.monotonic() - self._left_at
-
-    def publish(self, entries: list[Entry]) -> None:
-        """Give clients what Redis has."""
-        last = self.last
-        for entry in entries:
-            number = int(entry.id)
-            if number > last:
-                last = number
-                self.ids.append(number)
-                self.frames.append(entry.frame)
-                self.ended = self.ended or entry.last
-        self._wake()
-
-    def abandon(self) -> None:
-        """Tell clients that nothing more will come from here."""
-        self.cut = True
-        self._wake()
-
-    async def frames_after(self, after: int) -> AsyncIterator[bytes]:
-        """The frames after event `after`, as they come, several at once when they are there; until the end."""
-        while True:
-            # Looked up each time: a client that comes from elsewhere can be ahead of this process.
-            index = bisect_right(self.ids, after)
-            if index < len(self.frames):
-                upto = self._enough(index)
-                chunk, after = b"".join(self.frames[index:upto]), self.ids[upto - 1]
-                if chunk:
-                    yield chunk
-            elif self.ended or self.cut:
-                return
-            else:
-                changed = asyncio.get_running_loop().create_future()
-                self._waiting.add(changed)
-                try:
-                    await changed
-                finally:
-                    self._waiting.discard(changed)
-
-    def _enough(self, index: int) -> int:
-        most, size = min(len(self.frames), index + MOST_AT_ONCE), 0
-        while index < most and size < ENOUGH_BYTES:
-            size += len(self.frames[index])
-            index += 1
-        return index
-
-    def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, set()
-        for changed in waiting:
-            if not changed.done():
-                changed.set_result(None)
 
 
 @dataclass(slots=True)

@@ -27,8 +27,8 @@ from app.store.turns import Entry, EventId, TurnState
 from app.turns.answer import Answer
 from app.turns.appending import append
 from app.turns.attempt import Attempt
+from app.turns.feed import Feed
 from app.turns.frames import own_frame, upstream_frame
-from app.turns.journal import Feed
 from app.turns.judging import judge_answer
 from app.turns.problems import Problem, abandoned, internal_error, problem_of
 from app.turns.replay import Replayed

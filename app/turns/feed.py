@@ -1,0 +1,102 @@
+"""A turn's events in memory, once for all its clients in this process.
+
+A client is an index into its turn's frames, so a slow one costs nothing and holds up nobody.
+"""
+
+import asyncio
+import time
+from bisect import bisect_right
+from collections.abc import AsyncIterator
+
+from app.store.turns import Entry
+
+# Frames that a client is given at once: what it has not taken yet waits here only once, as everybody's frames. Further
+# frames are not looked at once there are so many bytes.
+MOST_AT_ONCE = 500
+ENOUGH_BYTES = 65_536
+
+
+class Feed:
+    """A turn's events in this process: frames in order, and whether more can come.
+
+    `cut` means that this process will not learn the rest: clients have to come back.
+    """
+
+    def __init__(self, session: str, turn: str) -> None:
+        self.session = session
+        self.turn = turn
+        self.ids: list[int] = []
+        self.frames: list[bytes] = []
+        self.ended = False
+        self.cut = False
+        self.clients = 0
+        self._left_at = time.monotonic()
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    @property
+    def last(self) -> int:
+        """The last event's id, 0 before the first."""
+        return self.ids[-1] if self.ids else 0
+
+    def enter(self) -> None:
+        """A client reads."""
+        self.clients += 1
+
+    def leave(self) -> None:
+        """A client reads no more."""
+        self.clients -= 1
+        self._left_at = time.monotonic()
+
+    def unread_for(self) -> float:
+        """For how many seconds no client of this process has read."""
+        return 0.0 if self.clients else time.monotonic() - self._left_at
+
+    def publish(self, entries: list[Entry]) -> None:
+        """Give clients what Redis has."""
+        last = self.last
+        for entry in entries:
+            number = int(entry.id)
+            if number > last:
+                last = number
+                self.ids.append(number)
+                self.frames.append(entry.frame)
+                self.ended = self.ended or entry.last
+        self._wake()
+
+    def abandon(self) -> None:
+        """Tell clients that nothing more will come from here."""
+        self.cut = True
+        self._wake()
+
+    async def frames_after(self, after: int) -> AsyncIterator[bytes]:
+        """The frames after event `after`, as they come, several at once when they are there; until the end."""
+        while True:
+            # Looked up each time: a client that comes from elsewhere can be ahead of this process.
+            index = bisect_right(self.ids, after)
+            if index < len(self.frames):
+                upto = self._enough(index)
+                chunk, after = b"".join(self.frames[index:upto]), self.ids[upto - 1]
+                if chunk:
+                    yield chunk
+            elif self.ended or self.cut:
+                return
+            else:
+                changed = asyncio.get_running_loop().create_future()
+                self._waiting.add(changed)
+                try:
+                    await changed
+                finally:
+                    self._waiting.discard(changed)
+
+    def _enough(self, index: int) -> int:
+        most, size = min(len(self.frames), index + MOST_AT_ONCE), 0
+        while index < most and size < ENOUGH_BYTES:
+            size += len(self.frames[index])
+            index += 1
+        return index
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, set()
+        for changed in waiting:
+            if not changed.done():
+                changed.set_result(None)
