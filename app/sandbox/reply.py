@@ -142,7 +142,16 @@ def _frame(passage: Passage, quote: str) -> tuple[str, str]:
 
 
 def _place(passage: Passage) -> str:
-    return f"**{passage.source.title}**, lines {passage.first_line}–{passage.last_line}"
+    return f"{_as_code(passage.source.title)}, lines {passage.first_line}–{passage.last_line}"
+
+
+def _as_code(title: str) -> str:
+    """`title` in Markdown, where `__init__.py` would be a bold *init* and a dot."""
+    ticks = "`"
+    while ticks in title:
+        ticks += "`"
+    pad = " " if len(ticks) > 1 else ""
+    return f"{ticks}{pad}{title}{pad}{ticks}"
 
 
 def _citation(passage: Passage, quote: str) -> dict[str, Any] | None:

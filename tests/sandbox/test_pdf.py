@@ -47,7 +47,7 @@ def test_an_answer_quotes_a_pdf_with_its_page(sandbox: SandboxServer) -> None:
         sandbox, file(pdf("Fog all day.", "The keeper counts seven ships.")), "Which ships does the keeper count?"
     )
     text = answer.json()["content"][0]["text"]
-    assert "**log.pdf, page 2**" in text
+    assert "`log.pdf, page 2`" in text
     assert "The keeper counts seven ships." in text
 
 

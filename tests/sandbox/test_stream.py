@@ -3,10 +3,12 @@ thinking") and citations. And what the sandbox promises of its own: the same byt
 
 import json
 from collections.abc import Callable
+from html import escape
 from typing import Any
 
 import pytest
 
+from app.rendering.answer import blocks_of
 from app.sandbox.testing import SandboxServer
 from tests.sandbox.prompts import MARK, document, text, tool, user
 
@@ -215,10 +217,17 @@ def test_answers_quote_the_passage_that_the_question_is_about(sandbox: SandboxSe
     lines[200] = 'def parse_timeout(text):\n    """Turn text into seconds."""\n    return float(text)\n\n'
     source = document("helpers.py", "".join(lines))
     message = sandbox.post({**ASK, "messages": [user(source, "How is a timeout parsed?")]}).json()
-    assert "**helpers.py**, lines " in message["content"][-1]["text"]
+    assert "`helpers.py`, lines " in message["content"][-1]["text"]
     assert "def parse_timeout(text):" in message["content"][-1]["text"]
 
 
 def test_a_question_about_nothing_in_the_documents_is_answered_honestly(sandbox: SandboxServer) -> None:
     message = sandbox.post({**ASK, "messages": [user(document("d", GRASS), "zyx?")]}).json()
     assert message["content"][-1]["text"].startswith("Sandbox answer: nothing in the given documents matches")
+
+
+def test_an_answer_names_a_document_by_its_very_title_in_markdown(sandbox: SandboxServer) -> None:
+    for title in ("web/__init__.py", "a*b*c.md", "tick`.md", "<b>.md"):
+        message = sandbox.post({**ASK, "messages": [user(document(title, GRASS), "What about the grass?")]}).json()
+        html = "".join(blocks_of(message["content"]))
+        assert escape(title, quote=False) in html
