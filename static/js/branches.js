@@ -69,4 +69,5 @@ export function editQuestion(question, text, ask, ended) {
   });
   question.replaceWith(form);
   area.focus();
+  form.scrollIntoView({ block: 'nearest' });
 }

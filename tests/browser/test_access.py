@@ -70,3 +70,32 @@ def test_nothing_serious_in_a_dialog(seen: Page, sandboxed: str, dialog: str) ->
 def test_nothing_serious_on_the_other_pages(seen: Page, sandboxed: str, path: str) -> None:
     seen.goto(sandboxed + path)
     assert serious(seen) == []
+
+
+OUT_OF_SIGHT = """() => {
+    const seen = document.activeElement.getBoundingClientRect();
+    const dock = document.querySelector('.dock');
+    return !dock.contains(document.activeElement) && seen.bottom > dock.getBoundingClientRect().top + 20;
+}"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_has_the_focus_is_never_behind_the_input(chat: Chat, width: int) -> None:
+    seen = chat.page
+    seen.set_viewport_size({"width": width, "height": 800})
+    for question in ("What is a Future?", "How does a TaskGroup end?"):
+        chat.expect_state(chat.ask(question), "done")
+    seen.evaluate("scrollTo(0, 0); document.querySelector('#log button').focus({ preventScroll: true })")
+    hidden = []
+    for _ in range(40):
+        seen.keyboard.press("Tab")
+        if seen.evaluate("!document.querySelector('#log').contains(document.activeElement)"):
+            break
+        if seen.evaluate(OUT_OF_SIGHT):
+            hidden.append(seen.evaluate("document.activeElement.outerHTML.slice(0, 80)"))
+    assert hidden == []
+    seen.evaluate("scrollTo(0, 0)")
+    edit = chat.turns.nth(1).get_by_role("button", name="Edit this question")
+    edit.evaluate("button => scrollBy(0, button.getBoundingClientRect().bottom - innerHeight)")
+    edit.evaluate("button => button.click()")
+    assert not seen.evaluate(OUT_OF_SIGHT)
