@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.chat import Chat
+from tests.browser.painting import load
 
 HOSTILE = [
     "<script>window.hacked = 1</script>",
@@ -37,17 +38,10 @@ def contrast(page: Page, selector: str) -> float:
 
 
 def test_all_of_the_page_is_under_90_kB_and_from_here_alone(page: Page, sandboxed: str) -> None:
-    received: list[float] = []
-    addresses: list[str] = []
-    wire = page.context.new_cdp_session(page)
-    wire.send("Network.enable")
-    wire.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
-    page.on("request", lambda request: addresses.append(request.url))
-    page.goto(sandboxed)
-    page.wait_for_load_state("networkidle")
-    assert len(addresses) > 10
-    assert all(address.startswith(sandboxed) for address in addresses)
-    assert sum(received) < 90_000
+    loaded = load(page, sandboxed)
+    assert len(loaded.addresses) > 10
+    assert all(address.startswith(sandboxed) for address in loaded.addresses)
+    assert loaded.bytes < 90_000
 
 
 def test_the_policy_allows_nothing_inline_and_nothing_foreign(page: Page, sandboxed: str) -> None:

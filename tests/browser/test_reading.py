@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from app.rendering.answer import blocks_of
 from tests.browser.chat import Chat
 from tests.browser.conftest import Complaints
+from tests.browser.painting import shifts_of_an_answer
 from tests.browser.serving import headstart
 from tests.browser.writing import Writer
 from tests.recorder import Recorder, recording, refuse
@@ -85,6 +86,15 @@ def test_markdown_streams_and_nothing_above_the_end_moves(written: Chat, writer:
     page.reload()
     expect(turn.locator("table")).to_be_visible()
     assert written.shows_whole(turn, ANSWER)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_jumps_while_thoughts_a_table_code_and_a_source_come(written: Chat, writer: Writer, width: int) -> None:
+    written.page.set_viewport_size({"width": width, "height": 800})
+    made = written.add_context("Harbour", {"harbour.md": "Anna has 1200 tons. " * 200}, citations=True)
+    written.open(f"/?context={made}")
+    expect(written.page.locator("#sidebar")).to_be_visible(visible=width > 1000)
+    assert shifts_of_an_answer(written, writer) < 0.02
 
 
 def test_code_is_copied_as_it_was_written_and_wraps_when_asked(written: Chat, writer: Writer) -> None:
