@@ -44,6 +44,7 @@ from app.turns.conversations import Conversations
 from app.turns.finding import Finding
 from app.turns.journal import Journal
 from app.turns.problems import problem_of
+from app.turns.retention import Retention
 from app.turns.services import Services
 from app.upstream.client import Upstream
 from app.warm.changes import Changes
@@ -109,7 +110,8 @@ def create_app(
         prospects=prospects,
         patience=patience,
     )
-    conversations = Conversations(stored_sessions, stored_turns, prefixes, coordinator.lifetime)
+    retention = Retention(stored_sessions, settings.retention_days or None)
+    conversations = Conversations(stored_sessions, stored_turns, prefixes, coordinator.lifetime, retention)
     services = Services(
         turns=stored_turns,
         sessions=stored_sessions,
@@ -170,12 +172,14 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         asking.start()
         vouching.start()
+        retention.start()
         sample = asyncio.create_task(_add_sample(rooms))
         await asyncio.wait([sample], timeout=SAMPLE_WITHIN_S)
         yield
         sample.cancel()
         await asyncio.gather(asking.close(within_s=CLOSE_TURNS_WITHIN_S), coordinator.close())
         await vouching.close()
+        await retention.close()
         await upstream.close()
         await store.close()
 

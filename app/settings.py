@@ -212,6 +212,9 @@ class Settings(BaseSettings):
     journal_ttl_s: int = Field(
         default=86_400, gt=0, description="How long the journal of a finished turn is kept for clients that come back."
     )
+    retention_days: int = Field(
+        default=0, ge=0, le=36_500, description="How many days a conversation that nobody uses is kept; 0: for ever."
+    )
     trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
         default="127.0.0.1, ::1",
         description="Addresses and networks of reverse proxies whose X-Forwarded-… headers are believed.",

@@ -10,10 +10,14 @@ import pytest
 from redis.exceptions import ResponseError
 
 from app.store import keys
+from app.store.allowances import Allowances
 from app.store.connection import Store, StoreUnavailable
 from app.store.ledger import LedgerStore
+from app.store.sessions import Sessions
+from app.store.spending import Bucket
 from app.store.turns import Entry, EventId, Turns
 from app.store.warms import Warms
+from app.turns.retention import Retention
 from tests.failover import ClusterProcess, Server
 from tests.recorder import Recorder
 from tests.walk import findings, go_on_after, two_servers, walk
@@ -60,7 +64,7 @@ def test_the_contract_holds_and_every_script_stays_in_one_slot(cluster: ClusterP
 
 
 async def _run_what_takes_time(url: str) -> None:
-    """What runs only when a call lasts for seconds, a process goes, or programs come with keys."""
+    """What runs only when a call lasts for seconds, a process goes, programs bring keys, or time has passed."""
     store = Store(url)
     assert not await Warms(store, "u").renew("d", 1, lease_ms=1000)
     await LedgerStore(store, "u").vouch(["call"], 1000)
@@ -68,6 +72,12 @@ async def _run_what_takes_time(url: str) -> None:
     assert await store.run("hand_over_turn", [turn], [0]) == 0
     await store.run("touch_key", [keys.api_key("k")], [0])
     assert await store.run("take_turn", [session, turn, keys.journal("s", "t")], [0, "us"]) == 0
+    await Allowances(store).give_back(Bucket("b", 1, 1.0))
+    # All that the walk has made, over every node.
+    sessions = Sessions(store)
+    there = sum([len(await sessions.unused(share, -1, 1000, -1)) for share in keys.SHARES])
+    assert await Retention(sessions, 1).sweep(-1) == there > 0
+    assert not any([await sessions.unused(share, -1, 1, -1) for share in keys.SHARES])
     await store.close()
 
 

@@ -19,6 +19,8 @@ STOPS = "hs:stops"
 SAMPLE = "hs:sample"
 API_KEYS = "hs:keys"
 UPSTREAMS = "hs:upstreams"
+# All sessions together are too many for one key, and for one server.
+SHARES = tuple(f"{number:02x}" for number in range(256))
 LEDGER = "hs:{ledger}:entries"
 LEDGER_UNUSED = "hs:{ledger}:unused"
 LEDGER_ENDS = "hs:{ledger}:ends"
@@ -34,6 +36,11 @@ def new_session_id() -> str:
 def new_turn_id(session: str) -> str:
     """An unguessable id that leads back to its session: its 128 random bits and 128 more."""
     return TURN_PREFIX + session.removeprefix(SESSION_PREFIX) + secrets.token_hex(_RANDOM_BYTES)
+
+
+def share_of(session: str) -> str:
+    """Which of the `SHARES` of all sessions `session` belongs to."""
+    return session.removeprefix(SESSION_PREFIX)[:2]
 
 
 def is_session_id(text: str) -> bool:
@@ -119,6 +126,10 @@ def sessions_of(owner: str) -> str:
 
 def family(family: str) -> str:
     return f"hs:family:{{{family}}}"
+
+
+def used(share: str) -> str:
+    return f"hs:used:{{{share}}}"
 
 
 def bytes_of(owner: str) -> str:

@@ -3,9 +3,10 @@
 `hs:{s}:session` is a hash of small facts, `hs:{s}:transcript` the bytes its complete turns appended, `hs:{s}:ends` where
 each of them ends, `hs:{s}:turns` the ids of all its turns, in order. A transcript grows only in `finish_turn.lua`.
 
-Two sorted sets lead to sessions: an owner's, by when each was last asked (`app/store/listing.py` reads it), and that of a
-family, which has what was forked from one another. They live in other slots than the sessions, so each is written where a
-crash before or after leaves at most a name too many, and whoever reads them drops names of sessions that are gone.
+Three sorted sets lead to sessions: an owner's, by when each was last asked (`app/store/listing.py` reads it), that of a
+family, which has what was forked from one another, and a share of all sessions, by when each was last used. They live in
+other slots than the sessions, so each is written where a crash before or after leaves at most a name too many, and whoever
+reads them drops names of sessions that are gone.
 """
 
 import json
@@ -58,6 +59,8 @@ class Sessions:
 
     async def create(self, record: SessionRecord, transcript: bytes = b"", ends: list[Any] | None = None) -> None:
         """Store a new session; a fork brings the transcript it starts with."""
+        # First: one that nobody finds when it is over would be kept for ever.
+        await self.use(record.id)
         commands: list[Command] = [
             (
                 *("HSET", keys.session(record.id), "owner", record.owner, "context", record.context),
@@ -122,6 +125,21 @@ class Sessions:
         await self._store.batch(
             [("ZREM", keys.sessions_of(record.owner), session), ("ZREM", keys.family(record.family), session)]
         )
+        await self.forget(session)
+
+    async def use(self, session: str) -> None:
+        """`session` is used now."""
+        await self._store.run("use_session", [keys.used(keys.share_of(session))], [session])
+
+    async def unused(self, share: str, for_s: float, most: int, taken_s: float) -> list[str]:
+        """Sessions of a `share` (of `keys.SHARES`) that nobody has used for so long, `most` at a time. Nobody else is told
+        of them for `taken_s`."""
+        args = [round(for_s * 1000), most, round(taken_s * 1000)]
+        return [name.decode() for name in await self._store.run("unused_sessions", [keys.used(share)], args)]
+
+    async def forget(self, session: str) -> None:
+        """`session` is gone: it is unused no more."""
+        await self._store.do("ZREM", keys.used(keys.share_of(session)), session)
 
 
 def _record(session: str, fields: dict[bytes, bytes]) -> SessionRecord | None:

@@ -15,6 +15,7 @@ from app.store import keys
 from app.store.sessions import SessionRecord, Sessions
 from app.store.turns import Turns, TurnState
 from app.turns.answer import thinking_text, visible_text
+from app.turns.retention import Retention
 from app.warm.prefixes import Prefixes
 
 # A stored session, as the rooms above know it.
@@ -59,12 +60,14 @@ class Conversations:
         turns: Turns,
         prefixes: Prefixes,
         lifetime: Callable[[str, Parameters], Awaitable[Ttl]],
+        retention: Retention,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._sessions = sessions
         self._turns = turns
         self._prefixes = prefixes
         self._lifetime = lifetime
+        self._retention = retention
         self._clock = clock
 
     async def create(
@@ -118,6 +121,7 @@ class Conversations:
         record = await self._sessions.get(session) if keys.is_session_id(session) else None
         if record is None or record.owner != owner:
             raise UnknownSession(session)
+        await self._retention.used(session)
         return record
 
     async def turns_of(self, record: SessionRecord) -> list[TurnView]:
