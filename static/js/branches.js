@@ -1,7 +1,7 @@
 // @ts-check
 /** What can be done with a question that was asked: go to another that was asked in its place, or ask it differently. */
 
-/** @typedef {{edit?: (turn: import('./turn.js').Turn, question: string) => void, go?: (session: string) => void}} On */
+/** @typedef {{edit?: (turn: import('./turn.js').Turn, question: string) => void, go?: (session: string, from: import('./turn.js').Turn) => void}} On */
 
 /** @param {string} text @param {string} label @param {() => void} act @param {boolean} [disabled] */
 function button(text, label, act, disabled = false) {
@@ -13,7 +13,8 @@ function button(text, label, act, disabled = false) {
 }
 
 /** @param {import('./turn.js').Turn} turn @param {string|null} session @param {On} on @param {() => void} edit @returns {Node[]} */
-export function questionTools({ branches, session }, on, edit) {
+export function questionTools(turn, on, edit) {
+  const { branches, session } = turn;
   const tools = [];
   const { go } = on;
   const at = branches.indexOf(session);
@@ -23,9 +24,9 @@ export function questionTools({ branches, session }, on, edit) {
     count.ariaLabel = `Question ${at + 1} of ${branches.length} asked here`;
     count.role = 'img';
     tools.push(
-      button('‹', 'The question before that was asked here', () => go(branches[at - 1]), at === 0),
+      button('‹', 'The question before that was asked here', () => go(branches[at - 1], turn), at === 0),
       count,
-      button('›', 'The next question that was asked here', () => go(branches[at + 1]), at === branches.length - 1),
+      button('›', 'The next question that was asked here', () => go(branches[at + 1], turn), at === branches.length - 1),
     );
   }
   if (on.edit) tools.push(button('Edit', 'Edit this question and ask again', edit));

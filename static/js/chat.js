@@ -43,7 +43,7 @@ class Chat {
     this.conversation = new Conversation({ log: element('log'), hello: element('hello'), spoken }, {
       again: (turn) => this.ask(turn.question),
       edit: (turn, question) => this.askInstead(turn, question),
-      go: (session) => this.go(session),
+      go: (session, from) => this.go(session, this.conversation.placeOf(from)),
     });
     this.source = new Source(element('source'), element('log'), () => this.#session);
     this.warmth = new Warmth({ chip: element('chip'), progress: /** @type {HTMLProgressElement} */ (element('reading')), spoken }, () => this.#open(), (problem) => this.#missed(problem));
@@ -98,11 +98,11 @@ class Chat {
     if (!this.#running) this.warmth.trigger(trigger);
   }
 
-  /** @param {string} session */
-  go(session) {
+  /** @param {string} session @param {import('./conversation.js').Place} [place] where the reader stays */
+  go(session, place) {
     history.pushState(null, '', `/?session=${encodeURIComponent(session)}`);
-    this.load();
-    this.composer.input.focus({ preventScroll: true });
+    this.load(place);
+    if (!place) this.composer.input.focus({ preventScroll: true });
   }
 
   /** Leaves the conversation on the page; a turn that runs goes on without us. */
@@ -126,8 +126,8 @@ class Chat {
     else history.replaceState(null, '', address);
   }
 
-  /** What the address names. */
-  load() {
+  /** What the address names. @param {import('./conversation.js').Place} [place] */
+  load(place) {
     const params = new URLSearchParams(location.search);
     const id = params.get('session');
     this.#leave();
@@ -135,17 +135,17 @@ class Chat {
       this.contexts.pick(params.get('context') || this.contexts.value);
       return this.conversation.replace([]);
     }
-    this.#loading = this.#show(id, this.#stay.signal);
+    this.#loading = this.#show(id, this.#stay.signal, place);
   }
 
-  /** @param {string} id @param {AbortSignal} signal */
-  async #show(id, signal) {
+  /** @param {string} id @param {AbortSignal} signal @param {import('./conversation.js').Place} [place] */
+  async #show(id, signal, place) {
     try {
       const session = await call('GET', `/api/sessions/${encodeURIComponent(id)}?render=html`, undefined, signal);
       this.#session = session.session;
       this.contexts.pick(session.context, session.context_name);
       const turns = session.turns.map((/** @type {any} */ told) => turnFrom(session.session, told));
-      this.conversation.replace(turns);
+      this.conversation.replace(turns, place);
       this.warmth.show(session.warm, turns.length > 0);
       this.sidebar.load();
       if (session.warm.state === 'warming') this.warmth.trigger('visible');

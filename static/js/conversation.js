@@ -157,6 +157,9 @@ export class TurnView {
   }
 }
 
+/** @typedef {{at: number, top: number, tool: string}} Place the number of a turn from 0, how far below the window it begins, in
+ * pixels, and the title of the tool that was used on its question */
+
 const NEAR = 24;
 const page = document.documentElement;
 const toEnd = () => scrollTo({ top: page.scrollHeight, behavior: 'instant' });
@@ -190,12 +193,34 @@ export class Conversation {
     return [...this.#views.keys()];
   }
 
-  /** @param {Turn[]} turns */
-  replace(turns) {
+  /** @param {Turn[]} turns @param {Place} [place] to stay at; else the end is shown */
+  replace(turns, place) {
     this.#views.clear();
     this.log.replaceChildren();
     this.#append(turns);
     if (!turns.length) scrollTo(0, 0);
+    if (place) this.#stayAt(place);
+  }
+
+  /** @param {Turn} turn @returns {Place} */
+  placeOf(turn) {
+    const top = this.#views.get(turn)?.node.getBoundingClientRect().top ?? 0;
+    const tool = /** @type {HTMLElement|null} */ (document.activeElement)?.title || '';
+    return { at: this.turns.indexOf(turn), top, tool };
+  }
+
+  /** @param {Place} place */
+  #stayAt({ at, top, tool }) {
+    const view = [...this.#views.values()][at];
+    if (!view) return;
+    this.#following = false;
+    const tools = /** @type {HTMLButtonElement[]} */ ([...view.tools.querySelectorAll('button:enabled')]);
+    (tools.find(({ title }) => title === tool) ?? tools[0])?.focus({ preventScroll: true });
+    const back = () => scrollBy({ top: view.node.getBoundingClientRect().top - top, behavior: 'instant' });
+    back();
+    this.#at = scrollY;
+    // What comes into sight is laid out only now, and may be higher than it was taken for.
+    requestAnimationFrame(back);
   }
 
   /** @param {Turn} turn */

@@ -82,6 +82,30 @@ def test_a_question_asked_differently_is_a_branch_and_both_stay_reachable(chat: 
     expect(rows(page).first).to_contain_text("2 branches")
 
 
+def test_who_switches_branches_stays_at_the_question(chat: Chat) -> None:
+    page = chat.page
+    for question in ("What is a Future?", "And a Task?", "And a Lock?", "And an Event?"):
+        answered(chat, question)
+    chat.turns.nth(1).get_by_role("button", name="Edit this question and ask again").click()
+    page.get_by_label("Ask this instead").fill("And a Queue?")
+    page.get_by_role("button", name="Ask again", exact=True).click()
+    expect(asked(chat.turns.nth(1))).to_contain_text("And a Queue?")
+    chat.expect_state(chat.turns.nth(1), "done")
+    top = "node => node.getBoundingClientRect().top"
+    before, after = "The question before that was asked here", "The next question that was asked here"
+    for there, back, question, turns in ((before, after, "And a Task?", 4), (after, before, "And a Queue?", 2)):
+        tool = chat.turns.nth(1).get_by_role("button", name=there)
+        tool.scroll_into_view_if_needed()
+        tool.focus()
+        stood = chat.turns.nth(1).evaluate(top)
+        page.keyboard.press("Enter")
+        expect(asked(chat.turns.nth(1))).to_contain_text(question)
+        expect(chat.turns).to_have_count(turns)
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert abs(chat.turns.nth(1).evaluate(top) - stood) < 2
+        expect(chat.turns.nth(1).get_by_role("button", name=back)).to_be_focused()
+
+
 def test_several_questions_are_asked_at_once_from_one_point(chat: Chat) -> None:
     page = chat.page
     answered(chat, "What is a Future?")
