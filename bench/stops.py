@@ -20,7 +20,7 @@ from tests.client import Client
 from tests.recorder import Recorder, recording
 from tests.running import RedisProcess
 from tests.test_processes import owner_of
-from tests.test_turns import half_answered, stop
+from tests.turns import half_answered, stop
 
 TRIES, FEW, GOAL_S = 200, 50, 0.2
 

@@ -16,7 +16,7 @@ LONGEST = (
     "browser/test_access", "browser/test_chat", "browser/test_dashboard", "browser/test_reading", "browser/test_resuming",
     "test_takeover", "browser/test_conversations", "test_serve", "browser/test_adding", "test_faults", "browser/test_page",
     "browser/test_embed", "test_rolling", "test_chaos", "test_spending", "test_attempts", "browser/test_trouble",
-    "test_warm", "test_cli", "test_bench", "test_turns", "test_processes", "sandbox/test_model_based",
+    "test_warm", "test_sharing", "test_cli", "test_bench", "test_turns", "test_processes", "sandbox/test_model_based",
 )  # fmt: skip
 
 
@@ -65,4 +65,13 @@ def server(redis: RedisProcess, upstream: Recorder) -> Iterator[str]:
 @pytest.fixture
 def client(server: str) -> Iterator[Client]:
     with httpx2.Client(base_url=server, timeout=30) as http:
+        yield Client(http)
+
+
+@pytest.fixture
+def elsewhere(client: Client, redis: RedisProcess, upstream: Recorder) -> Iterator[Client]:
+    """The same owner, on another process."""
+    with serving(redis.url, upstream.url) as url, httpx2.Client(base_url=url, timeout=30) as http:
+        client.add_context()
+        http.cookies.update(dict(client.http.cookies))
         yield Client(http)

@@ -7,10 +7,10 @@ import httpx2
 import pytest
 
 from tests.client import Client, Event, events
+from tests.faults import BROKEN_STREAMS, break_off_mid_answer, end_without_message_stop, say_error
 from tests.recorder import Exchange, Recorder, Respond, answer, halfway, held, whole_answer
 from tests.running import RedisProcess, serving, until
-from tests.test_faults import BROKEN_STREAMS, break_off_mid_answer, end_without_message_stop, say_error
-from tests.test_turns import ids, stop, told
+from tests.turns import ids, stop, told
 
 WHOLE = "An answer — with ünïcode 🎉."
 

@@ -16,12 +16,12 @@ from app.store.connection import Store
 from app.store.turns import Turns
 from app.turns.journal import Journal
 from tests.client import Client
+from tests.faults import end_without_message_stop
 from tests.losing import Losing, losing
 from tests.recorder import Recorder
 from tests.running import RedisProcess, serving
 from tests.test_attempts import WHOLE, text_of
-from tests.test_faults import end_without_message_stop
-from tests.test_turns import half_answered, stop, told
+from tests.turns import half_answered, stop, told
 
 
 def script(name: str) -> bytes:

@@ -14,7 +14,7 @@ import pytest
 from tests.client import Client, Event, events
 from tests.recorder import Exchange, Recorder, halfway, held, message_start, text_events, whole_answer
 from tests.running import Process, RedisProcess, free_port, process, serving
-from tests.test_turns import half_answered, stop, told
+from tests.turns import half_answered, stop, told
 
 # Two seconds are promised; a machine that is busy with other tests gets as many more.
 STOPS_WITHIN_S = 4

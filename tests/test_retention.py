@@ -15,7 +15,7 @@ from app.turns.retention import AT_A_TIME, DAY_S, Retention
 from tests.client import Client
 from tests.recorder import Recorder
 from tests.running import RedisProcess, serving, until
-from tests.test_turns import half_answered
+from tests.turns import half_answered
 
 
 def used_s_ago(redis: RedisProcess, session: str) -> float | None:

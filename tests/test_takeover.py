@@ -14,7 +14,7 @@ from tests.recorder import Recorder, held
 from tests.running import Process, RedisProcess, serving, until
 from tests.test_attempts import WHOLE, text_of
 from tests.test_processes import STOPS_WITHIN_S, headstart, owner_of, rest_of
-from tests.test_turns import FIRST_HALF, half_answered, ids, stop, told
+from tests.turns import FIRST_HALF, half_answered, ids, stop, told
 
 # Five seconds are promised; a machine that is busy with other tests gets as many more.
 TAKEN_OVER_WITHIN_S = 10

@@ -12,7 +12,7 @@ from tests.client import Client, events
 from tests.failover import Server
 from tests.recorder import Recorder, refuse
 from tests.running import serving
-from tests.test_turns import half_answered, ids, stop, told
+from tests.turns import half_answered, ids, stop, told
 
 
 @contextmanager
