@@ -157,6 +157,19 @@ def test_text_has_contrast_in_light_and_dark(asked: Chat, scheme: str) -> None:
         assert contrast(page, selector) >= 4.5, selector
 
 
+def test_a_long_name_leaves_room_for_its_figures(page: Page, sandboxed: str) -> None:
+    chat = Chat(page, sandboxed)
+    name = "x" * 200
+    context = chat.add_context(name, {"a.md": "lighthouse " * 2000})
+    chat.open(f"/?context={context}")
+    chat.expect_state(chat.ask("lighthouse?"), "done")
+    page.set_viewport_size({"width": 390, "height": 800})
+    chat.open("/dashboard")
+    row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name=name))
+    row.scroll_into_view_if_needed()
+    expect(row.get_by_role("cell").first).to_be_in_viewport()
+
+
 def test_nothing_is_inline_and_names_stay_text(page: Page, sandboxed: str) -> None:
     chat = Chat(page, sandboxed)
     context = chat.add_context(HOSTILE[1], {"a.md": "lighthouse " * 2000})
