@@ -15,8 +15,9 @@ from tests.running import RedisProcess, serving
 LONGEST = (
     "browser/test_access", "browser/test_chat", "browser/test_dashboard", "browser/test_reading", "browser/test_resuming",
     "test_takeover", "browser/test_conversations", "test_serve", "browser/test_adding", "test_faults", "browser/test_page",
-    "browser/test_embed", "test_rolling", "test_chaos", "test_spending", "test_attempts", "browser/test_trouble",
-    "test_warm", "test_sharing", "test_cli", "test_bench", "test_turns", "test_processes", "sandbox/test_model_based",
+    "browser/test_embed", "test_rolling", "test_chaos", "test_attempts", "browser/test_trouble",
+    "warm/test_budgets", "warm/test_leases", "test_warm", "test_sharing", "test_cli", "test_bench", "test_turns",
+    "test_processes", "sandbox/test_model_based",
 )  # fmt: skip
 
 
