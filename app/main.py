@@ -125,7 +125,7 @@ def create_app(
         # Servers that are not Claude refuse fields that they do not know.
         diagnose=settings.notice["kind"] != "custom",
         max_attempts=settings.turn_attempts,
-        stall_s=settings.upstream_stall_s,
+        stall_s=min(settings.upstream_stall_s, settings.upstream_timeout_s),
     )
     admin = Admin(settings.admin_key.get_secret_value() if settings.admin_key else None)
     asking = Asking(services, conversations.get, _first_event, unread_s=settings.unread_stop_s)

@@ -47,8 +47,12 @@ class Exchange:
     async def send_json(self, status: int, value: Any, **headers: str) -> None:
         await self.send(status, json.dumps(value).encode(), **headers)
 
-    async def start_stream(self, kind: str = "text/event-stream") -> None:
-        self.writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+    async def start_stream(self, kind: str = "text/event-stream", coding: str = "identity") -> None:
+        headers = {"content-type": kind, "content-encoding": coding, "transfer-encoding": "chunked"}
+        if coding == "identity":
+            del headers["content-encoding"]
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self.writer.write(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode())
         await self.writer.drain()
 
     async def chunk(self, data: bytes) -> None:

@@ -2,15 +2,18 @@
 
 import asyncio
 import gc
+import gzip
 import json
 from pathlib import Path
 
+import aiohttp
 import httpx2
 import pytest
 import redis as redis_py
 
 from app.serving import COLLECT_EVERY, collect_seldom
 from app.store import keys
+from app.upstream.client import Upstream
 from bench.readers import Request, at_rate, percentile, read_all
 from bench.rig import baseline, stamping
 from bench.stamping import Pattern
@@ -55,6 +58,26 @@ def test_a_prefix_that_cannot_be_read_is_warmed_asked_and_asked_again(
     asked = json.loads(b"[{}" + first[len(begun) :].partition(b"]}]")[0] + b"]")
     assert asked[-1] == {"type": "text", "text": QUESTION}
     assert second[len(begun) :].count(QUESTION.encode()) == 2
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+async def test_a_stream_is_read_straight_from_aiohttp_unless_it_is_to_be_decoded(
+    upstream: Recorder, coding: str
+) -> None:
+    async def coded(exchange: Exchange) -> None:
+        body = b"".join(sse(data) for data in whole_answer("An answer."))
+        await exchange.start_stream(coding=coding)
+        await exchange.chunk(gzip.compress(body) if coding == "gzip" else body)
+        await exchange.end_stream()
+
+    upstream.default = coded
+    asked = Upstream(upstream.url, "sk-test-key", timeout_s=10, max_retries=0)
+    async with asked.ask(b'{"stream":true}') as events:
+        reader = vars(events)["_read"]
+        assert isinstance(getattr(reader, "__self__", None), aiohttp.StreamReader) is (coding == "identity")
+        names = [event.name async for some in events for event in some]
+    assert (names[0], names[-1]) == ("message_start", "message_stop")
+    await asked.close()
 
 
 def test_what_is_there_before_the_first_request_is_not_looked_through_for_garbage() -> None:

@@ -143,7 +143,7 @@ async def test_journals_of_many_slots_are_followed_at_once(store: Store) -> None
         session = keys.new_session_id()
         turn = keys.new_turn_id(session)
         await store.do("XADD", keys.journal(session, turn), "0-1", "f", b"first")
-        positions[session, turn] = int(EventId(0, 1))
+        positions[session, turn] = EventId(0, 1)
     assert await turns.follow(positions, 50) == {}
     grown = list(positions)[::10]
     following = asyncio.create_task(turns.follow(positions, 5000))

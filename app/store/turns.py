@@ -21,6 +21,7 @@ from app.store import keys
 from app.store.connection import Command, Store
 
 _SEQUENCE_BITS = 32
+_SEQUENCES = (1 << _SEQUENCE_BITS) - 1
 
 
 class TurnState(StrEnum):
@@ -30,22 +31,30 @@ class TurnState(StrEnum):
     FAILED = "failed"  # could not be answered: its last event is `error`
 
 
-class EventId(NamedTuple):
-    """Where an event stands in its journal: by epoch, then by sequence from 1. As an integer it is what clients see."""
+class EventId(int):
+    """Where an event stands in its journal: by epoch, then by sequence from 1. It is the integer that clients see."""
 
-    epoch: int
-    sequence: int
+    __slots__ = ()
 
-    def __int__(self) -> int:
-        return self.epoch << _SEQUENCE_BITS | self.sequence
+    def __new__(cls, epoch: int, sequence: int) -> "EventId":
+        return int.__new__(cls, epoch << _SEQUENCE_BITS | sequence)
 
     @classmethod
     def from_int(cls, number: int) -> "EventId":
-        return cls(number >> _SEQUENCE_BITS, number & ((1 << _SEQUENCE_BITS) - 1))
+        return int.__new__(cls, number)
+
+    @property
+    def epoch(self) -> int:
+        return self >> _SEQUENCE_BITS
+
+    @property
+    def sequence(self) -> int:
+        return self & _SEQUENCES
 
     @property
     def entry(self) -> str:
-        return f"{self.epoch}-{self.sequence}"
+        """As Redis has it."""
+        return f"{self >> _SEQUENCE_BITS}-{self & _SEQUENCES}"
 
 
 class Entry(NamedTuple):

@@ -6,7 +6,6 @@ A client is an index into its turn's frames, so a slow one costs nothing and hol
 import asyncio
 import time
 from bisect import bisect_right
-from collections.abc import AsyncIterator
 
 from app.store.turns import Entry
 
@@ -53,12 +52,11 @@ class Feed:
 
     def publish(self, entries: list[Entry]) -> None:
         """Give clients what Redis has."""
-        last = self.last
+        last: int = self.last
         for entry in entries:
-            number = int(entry.id)
-            if number > last:
-                last = number
-                self.ids.append(number)
+            if entry.id > last:
+                last = entry.id
+                self.ids.append(last)
                 self.frames.append(entry.frame)
                 self.ended = self.ended or entry.last
         self._wake()
@@ -68,25 +66,23 @@ class Feed:
         self.cut = True
         self._wake()
 
-    async def frames_after(self, after: int) -> AsyncIterator[bytes]:
-        """The frames after event `after`, as they come, several at once when they are there; until the end."""
-        while True:
-            # Looked up each time: a client that comes from elsewhere can be ahead of this process.
-            index = bisect_right(self.ids, after)
-            if index < len(self.frames):
-                upto = self._enough(index)
-                chunk, after = b"".join(self.frames[index:upto]), self.ids[upto - 1]
-                if chunk:
-                    yield chunk
-            elif self.ended or self.cut:
-                return
-            else:
-                changed = asyncio.get_running_loop().create_future()
-                self._waiting.add(changed)
-                try:
-                    await changed
-                finally:
-                    self._waiting.discard(changed)
+    def after(self, last: int) -> tuple[bytes, int]:
+        """The frames after event `last`, so many that it is worth sending them, and which event is the last of them."""
+        # Looked up each time: a client that comes from elsewhere can be ahead of this process.
+        index = bisect_right(self.ids, last)
+        upto = self._enough(index)
+        if upto == index + 1:
+            return self.frames[index], self.ids[index]
+        return (b"".join(self.frames[index:upto]), self.ids[upto - 1]) if upto > index else (b"", last)
+
+    async def change(self) -> None:
+        """Wait for more frames, or for the news that there will be none."""
+        changed = asyncio.get_running_loop().create_future()
+        self._waiting.add(changed)
+        try:
+            await changed
+        finally:
+            self._waiting.discard(changed)
 
     def _enough(self, index: int) -> int:
         most, size = min(len(self.frames), index + MOST_AT_ONCE), 0

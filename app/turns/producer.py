@@ -197,7 +197,10 @@ class Producer:
                     self._silence = silence
                     async for some in events:
                         for event in some:
-                            await self._take(event)
+                            shows_text = attempt.answer.take(event)
+                            if event.name == "message_start":
+                                await self._begun()
+                            self._keep(event, shows_text)
                         if now() - armed > REARM * stall_s:
                             armed = now()
                             silence.reschedule(armed + stall_s)
@@ -218,12 +221,9 @@ class Producer:
             turn=self.turn,
         )
 
-    async def _take(self, event: Event) -> None:
-        """Journal `event`, and keep what it says."""
+    def _keep(self, event: Event, shows_text: bool) -> None:
+        """Journal `event`, and when it was the first of its kind."""
         attempt = self._attempt
-        shows_text = attempt.answer.take(event)
-        if event.name == "message_start":
-            await self._begun()
         if attempt.answer.thinks and attempt.first_thinking_at is None:
             attempt.first_thinking_at = time.monotonic()
         if shows_text and attempt.first_text_at is None:

@@ -4,12 +4,13 @@ Bodies go out as they are, through the SDK's `post(content=…)`, so nothing bet
 writes a prompt again. The SDK retries, within bounds: a `retry-after` longer than `LONGEST_RETRY_S` is not waited for.
 """
 
+import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import anthropic
@@ -31,6 +32,8 @@ SHORTEST_SECRET = 8
 
 # The name is what the SDK gives its own `messages.create`: with it, a call has the SDK's span while traces are sent.
 _CALL: Any = {"headers": {"content-type": "application/json"}, "span_name": "anthropic.messages.create"}
+# A stream has no bound on the time between two reads: aiohttp would start a timer anew for each delta.
+_STREAMED: Any = {**_CALL, "timeout": httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Upstream:
 
     def __init__(self, base_url: str | None, api_key: str, *, timeout_s: float, max_retries: int) -> None:
         self._secret = api_key
+        self._timeout_s = timeout_s
         self._client = AsyncAnthropic(
             api_key=api_key,
             base_url=base_url,
@@ -77,21 +81,22 @@ class Upstream:
     @asynccontextmanager
     async def ask(self, body: bytes) -> AsyncIterator[AsyncIterator[list[Event]]]:
         """Send `body`, which asks for a stream, and have its events until `message_stop`, those that come together at
-        once. Raises `UpstreamError`, also in the middle of the events: when the stream breaks off, falls silent, or says
-        `error`."""
+        once. Raises `UpstreamError`, also in the middle of the events: when the stream breaks off, or says `error`. How
+        long it may be silent, once it has begun, is for the caller to say."""
         with self._translated():
-            stream = await self._client.post(
-                "/v1/messages",
-                content=body,
-                cast_to=Message,
-                options=_CALL,
-                stream=True,
-                stream_cls=AsyncStream[RawMessageStreamEvent],
-            )
+            async with asyncio.timeout(self._timeout_s):
+                stream = await self._client.post(
+                    "/v1/messages",
+                    content=body,
+                    cast_to=Message,
+                    options=_STREAMED,
+                    stream=True,
+                    stream_cls=AsyncStream[RawMessageStreamEvent],
+                )
         try:
             with self._translated():
                 _check_kind(stream.response.headers.get("content-type", "missing"))
-            yield self._events(stream.response)
+            yield _Events(stream.response, self._translated)
         finally:
             with self._translated():
                 await stream.response.aclose()
@@ -105,22 +110,6 @@ class Upstream:
         """Close every connection."""
         await self._client.close()
 
-    async def _events(self, response: httpx2.Response) -> AsyncIterator[list[Event]]:
-        splitter = Splitter()
-        with self._translated():
-            async for chunk in _chunks(response):
-                events = splitter.feed(chunk)
-                for place, event in enumerate(events):
-                    if event.name == "error":
-                        yield events[:place]
-                        raise from_event(event.parsed())
-                    if event.name == "message_stop":
-                        yield events[: place + 1]
-                        return
-                if events:
-                    yield events
-        raise UpstreamError(UpstreamCode.UNREACHABLE, "the stream broke off before its end")
-
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
@@ -129,7 +118,7 @@ class Upstream:
             raise self._hushed(error) from None
         except anthropic.APIError as error:
             raise self._hushed(from_sdk(error)) from error
-        except httpx2.TimeoutException as error:
+        except (httpx2.TimeoutException, TimeoutError) as error:
             raise UpstreamError(UpstreamCode.TIMEOUT) from error
         except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
             raise self._hushed(UpstreamError(UpstreamCode.UNREACHABLE, str(error))) from error
@@ -154,11 +143,62 @@ async def _refuse_long_waits(response: httpx2.Response) -> None:
                 response.headers["x-should-retry"] = "false"
 
 
-def _chunks(response: httpx2.Response) -> AsyncIterable[bytes]:
-    """The body as it comes: without the layers of httpx2 that decode it, when there is nothing to decode."""
-    if "content-encoding" in response.headers:
-        return response.aiter_bytes()
-    return cast(httpx2.AsyncByteStream, response.stream)
+class _Events:
+    """The events of a response until `message_stop`: an iterator, not a generator, as it is asked for each delta."""
+
+    def __init__(self, response: httpx2.Response, translated: Callable[[], AbstractContextManager[None]]) -> None:
+        self._read = _reading(response)
+        self._translated = translated
+        self._splitter = Splitter()
+        self._error: Event | None = None
+        self._over = False
+
+    def __aiter__(self) -> "_Events":
+        return self
+
+    async def __anext__(self) -> list[Event]:
+        if self._over:
+            raise StopAsyncIteration
+        try:
+            while self._error is None:
+                chunk = await self._read()
+                if not chunk:
+                    raise UpstreamError(UpstreamCode.UNREACHABLE, "the stream broke off before its end")
+                events = self._splitter.feed(chunk)
+                for place, event in enumerate(events):
+                    if event.name == "error":
+                        self._error, events = event, events[:place]
+                        break
+                    if event.name == "message_stop":
+                        self._over, events = True, events[: place + 1]
+                        break
+                if events:
+                    return events
+            raise from_event(self._error.parsed())
+        except Exception:
+            with self._translated():
+                raise
+
+
+def _reading(response: httpx2.Response) -> Callable[[], Awaitable[bytes]]:
+    """What answers with the next part of the body, nothing at its end.
+
+    Straight from aiohttp when there is nothing to decode: the SDK's and httpx2's generators around it, which add nothing,
+    cost as much for each delta as reading it does.
+    """
+    if "content-encoding" not in response.headers:
+        inner = getattr(getattr(response.stream, "_stream", None), "_aiohttp_response", None)
+        if isinstance(inner, aiohttp.ClientResponse):
+            return inner.content.readany
+    parts = response.aiter_bytes()
+
+    async def read() -> bytes:
+        async for part in parts:
+            if part:
+                return part
+        return b""
+
+    return read
 
 
 def _check_kind(kind: str) -> None:

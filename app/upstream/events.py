@@ -13,8 +13,8 @@ from pydantic_core import from_json
 from app.upstream.errors import UpstreamCode, UpstreamError
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
-# An event as the Messages API writes it: two lines, which need not be looked at one by one.
-_USUAL = re.compile(rb"event: ([!-~]+)\ndata: ([^\n]*)")
+# The name of an event as the Messages API writes it.
+_USUAL = re.compile(rb"event: ([!-~]+)")
 
 
 class Event(NamedTuple):
@@ -69,9 +69,10 @@ def _check_size(frame: bytes) -> None:
 
 def _parse(frame: bytes) -> Event | None:
     _check_size(frame)
-    usual = _USUAL.fullmatch(frame)
-    if usual is not None:
-        return Event(usual[1].decode(), usual[2], frame + b"\n")
+    # Two lines, as nearly all are, need not be looked at one by one.
+    first, between, rest = frame.partition(b"\ndata: ")
+    if between and b"\n" not in rest and (usual := _USUAL.fullmatch(first)):
+        return Event(usual[1].decode(), rest, frame + b"\n")
     name, data, lines = "message", [], []
     for line in frame.split(b"\n"):
         field, _, value = line.partition(b":")

@@ -8,6 +8,8 @@ from app.web.problems import Problem, respond
 
 MAX_CONTEXT_BYTES = 64_000_000
 MAX_BODY_BYTES = 2_000_000
+# Where the scope has the `send` that nothing of ours is wrapped around.
+BARE_SEND = "headstart.send"
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -73,6 +75,8 @@ class HeadersMiddleware:
                 headers.setdefault("cache-control", "no-cache" if scope["path"].startswith("/static/") else "no-store")
             await send(message)
 
+        if scope["type"] == "http":
+            scope[BARE_SEND] = send
         await self._app(scope, receive, send_guarded if scope["type"] == "http" else send)
 
 

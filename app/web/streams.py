@@ -10,6 +10,8 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app.web.guards import BARE_SEND
+
 log = logging.getLogger("headstart.web")
 
 PING_S = 15
@@ -24,9 +26,14 @@ class EventStream(Response):
 
 
 class _Frames(EventSourceResponse):
-    """sse-starlette's response, for frames that are bytes already: it would look at each, and set a timeout for it."""
+    """sse-starlette's response, for frames that are bytes already: it would look at each, and set a timeout for it.
+
+    Between the beginning of such a response and its end no layer above has anything to do with it: what is in between goes
+    past them all.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._send_body = scope.get(BARE_SEND, send)
         try:
             await super().__call__(scope, receive, send)
         except SendTimeoutError:
@@ -37,7 +44,7 @@ class _Frames(EventSourceResponse):
         frames: Any = self.body_iterator
         async with aclosing(frames):
             async for chunk in frames:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                await self._send_body({"type": "http.response.body", "body": chunk, "more_body": True})
         async with self._send_lock:
             self.active = False
             await send({"type": "http.response.body", "body": b"", "more_body": False})
