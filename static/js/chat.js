@@ -41,8 +41,7 @@ class Chat {
     this.notice = new Notice(element('notice'));
     this.contexts = new Contexts(/** @type {HTMLSelectElement} */ (element('context')), () => this.fresh());
     this.conversation = new Conversation({ log: element('log'), hello: element('hello'), spoken }, {
-      again: (turn) => this.ask(turn.question),
-      edit: (turn, question) => this.askInstead(turn, question),
+      again: (turn) => this.ask(turn.question), edit: (turn, question) => this.askInstead(turn, question),
       go: (session, from) => this.go(session, this.conversation.placeOf(from)),
     });
     this.source = new Source(element('source'), element('log'), () => this.#session);
@@ -54,9 +53,7 @@ class Chat {
     });
     this.together = new Together(this.composer);
     this.lanes = new Lanes((session) => this.go(session));
-    this.sidebar = new Sidebar({
-      current: () => this.#session, go: (session) => this.go(session), gone: () => this.fresh(),
-    });
+    this.sidebar = new Sidebar({ current: () => this.#session, go: (session) => this.go(session), gone: () => this.fresh() });
     this.#listen();
     this.load();
   }
@@ -287,8 +284,7 @@ class Chat {
     }
     const lost = problem.code === 'offline' || (!problem.code && problem.retryable);
     if (lost && !again) return this.#recover(question);
-    const act = lost ? () => this.#recover(question) : () => this.ask(question);
-    this.notice.say(problem.sentence, { label: 'Try again', act });
+    this.notice.say(problem.sentence, { label: 'Try again', act: () => (lost ? this.#recover(question) : this.ask(question)) });
     if (!this.composer.value) this.composer.value = question;
   }
 
@@ -312,8 +308,11 @@ class Chat {
     this.composer.running(true);
     await follow(turn, response, {
       changed: () => this.conversation.changed(turn),
-      lost: (problem, again) => this.notice.say(`${problem.sentence} Reconnecting…`, { label: 'Try now', act: again }, true),
-      found: () => this.notice.found(),
+      lost: (problem, again) => {
+        this.notice.say(`${problem.sentence} Reconnecting…`, { label: 'Try now', act: again }, true);
+        this.warmth.away(problem);
+      },
+      found: () => { this.notice.found(); this.warmth.back(); },
       gone: () => this.load(),
     }, signal);
     if (signal.aborted) return;

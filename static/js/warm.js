@@ -13,6 +13,7 @@ import { sentence } from './reasons.js';
 const COLD = { state: 'cold', reason: null };
 const RENEW_MS = 20_000;
 const RETRY_MS = 10_000;
+const AWAY_MS = 3_000;
 const PRESENT_MS = 60_000;
 const SIGNS_OF_LIFE = ['keydown', 'pointerdown', 'pointermove', 'wheel', 'touchstart'];
 
@@ -23,6 +24,7 @@ const MEANING = {
   warm: 'The model has read the context: an answer starts at once.',
   skipped: 'Your question is answered all the same, only later.',
   failed: 'Your question can be asked all the same.',
+  away: 'It is tried again until it answers.',
 };
 
 /** @type {Record<string, string>} what is announced; that nothing has begun yet is no news */
@@ -43,6 +45,10 @@ export class Warmth {
   #marks = { from: null, to: null };
   #active = performance.now();
   #spoke = false;
+  /** @type {Problem|null} while the server does not answer */
+  #away = null;
+  /** @type {'focus'|'keystroke'|'visible'|null} what it was not told, for that reason */
+  #lost = null;
 
   /**
    * @param {{chip: HTMLElement, progress: HTMLProgressElement, spoken: HTMLElement}} page
@@ -71,12 +77,26 @@ export class Warmth {
     if (this.#spoke) this.spoken.textContent = '';
   }
 
+  /** What is known of the warmth may be wrong now. @param {Problem} problem */
+  away(problem) {
+    this.#away = problem;
+    this.#draw();
+  }
+
+  back() {
+    if (!this.#away) return;
+    this.#away = null;
+    this.#draw();
+  }
+
   /** @param {Warm} warm @param {boolean} [going] whether the conversation has turns: then only its end can be cold */
   show(warm, going = this.#going) {
     this.#going = going;
     const started = Date.parse(warm.started_at || '');
     if (warm.state !== this.#warm.state) this.#since = Number.isNaN(started) ? serverNow() : Math.min(started, serverNow());
     this.#warm = warm;
+    this.#away = null;
+    this.#lost = null;
     if (warm.state === 'warming') this.#marks.from ??= performance.now() - Math.max(0, serverNow() - this.#since);
     if (warm.state === 'warm' && this.#marks.from !== null) this.#marks.to ??= performance.now();
     this.#draw();
@@ -102,11 +122,12 @@ export class Warmth {
 
   #worthwhile() {
     const { state } = this.#warm;
+    if (this.#lost) return performance.now() - this.#tried > AWAY_MS;
     if (state === 'warm') return this.#left() < RENEW_MS && performance.now() - this.#tried > RETRY_MS;
     return state === 'cold' || state === 'warming' || performance.now() - this.#tried > RETRY_MS;
   }
 
-  /** @param {string} trigger @param {number} round a reset makes this round's answers void */
+  /** @param {'focus'|'keystroke'|'visible'} trigger @param {number} round a reset makes this round's answers void */
   async #run(trigger, round) {
     try {
       const path = `/api/sessions/${await this.session()}/warm`;
@@ -118,6 +139,10 @@ export class Warmth {
     } catch (error) {
       const problem = Problem.from(error);
       if (round !== this.#round) return;
+      if (problem.code === 'offline') {
+        this.#lost = trigger;
+        return this.away(problem);
+      }
       this.show({ state: 'failed', reason: problem.code, detail: problem.sentence });
       this.failed(problem);
     }
@@ -131,26 +156,29 @@ export class Warmth {
   #tick() {
     // Kept alive for a reader who is there: a hidden tab, or one that was left alone, costs nothing.
     const present = !document.hidden && performance.now() - this.#active < PRESENT_MS;
-    if (this.#warm.state === 'warm' && present) this.trigger('visible');
+    if (present && (this.#lost || this.#warm.state === 'warm')) this.trigger(this.#lost || 'visible');
     this.#draw();
   }
 
   #draw() {
     const expired = this.#warm.state === 'warm' && this.#left() <= 0;
     if (expired) this.#warm = COLD;
-    const { state } = this.#warm;
-    const label = this.#label(state);
+    const away = this.#away;
+    const state = away ? 'away' : this.#warm.state;
+    const label = away ? away.sentence : this.#label(state);
     if (this.chip.textContent !== label) this.chip.textContent = label;
-    const done = this.#done();
+    const done = away ? 0 : this.#done();
     this.progress.hidden = !done;
     this.progress.value = done;
     if (this.chip.dataset.state === state) return;
+    const back = this.chip.dataset.state === 'away' && 'The server is back.';
     this.chip.dataset.state = state;
-    this.chip.title = [why(this.#warm), MEANING[state]].filter(Boolean).join(' ');
-    const news = expired ? 'No longer warm.' : NEWS[state];
-    if (!news) return;
+    const reason = away ? '' : why(this.#warm);
+    this.chip.title = [reason, MEANING[state]].filter(Boolean).join(' ');
+    const news = away ? away.sentence : expired ? 'No longer warm.' : NEWS[state];
+    if (!news && !back) return;
     this.#spoke = true;
-    this.spoken.textContent = `${news} ${why(this.#warm)}`.trim();
+    this.spoken.textContent = [back, news, reason].filter(Boolean).join(' ');
   }
 
   #elapsed() {

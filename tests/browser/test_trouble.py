@@ -86,6 +86,32 @@ def test_a_cut_connection_is_taken_up_where_it_broke(
     assert gated.shows_whole(turn, gated.stored()["turns"][0]["answer"])
 
 
+def test_the_warm_status_says_that_the_server_is_away_and_that_it_is_back(
+    gated: Chat, gate: Gate, wire: Balancer, complaints: Complaints
+) -> None:
+    complaints.expects("net::ERR")
+    spoken = gated.page.locator("#spoken")
+    wire.cut()
+    gated.input.focus()
+    gated.expect_chip("away")
+    expect(gated.chip).to_have_text("The server cannot be reached.")
+    expect(spoken).to_have_text("The server cannot be reached.")
+    wire.mend()
+    gated.expect_chip("warm")
+    expect(spoken).to_have_text(re.compile(r"^(The server is back\. )?Warm(ing)?\."))
+    gate.hold_answers(after_deltas=3)
+    turn = gated.ask("Which ship is ship 42?")
+    expect(turn.locator(".prose")).not_to_be_empty()
+    wire.cut()
+    gated.expect_chip("away")
+    expect(spoken).to_have_text("The server cannot be reached.")
+    wire.mend()
+    expect(gated.chip).not_to_have_attribute("data-state", "away")
+    expect(spoken).to_contain_text("The server is back.")
+    gate.open_all()
+    gated.expect_state(turn, "done")
+
+
 def test_a_second_window_joins_the_running_answer_and_keeps_its_question(
     gated: Chat, gate: Gate, context: BrowserContext, complaints: Complaints
 ) -> None:
