@@ -126,7 +126,7 @@ class OwnerLimits:
             said = f"Your questions of today have cost what they may, ${most_usd:,.2f}"
             raise LimitReached("usd_per_day", most_usd, self._until_midnight(), said)
         if self._usd_per_day is not None and await self._ledger.spent_today() >= self._usd_per_day:
-            said = "Today's questions have cost all that they may here"
+            said = "Today's questions have cost all that they may here (HEADSTART_USD_PER_DAY)"
             raise LimitReached("usd_per_day_of_all", self._usd_per_day, self._until_midnight(), said)
         async with self._one_of("turns_per_minute", visitor.owner, visitor.allowance.turns_per_minute, _QUESTIONS):
             yield

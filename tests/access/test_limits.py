@@ -162,7 +162,8 @@ def test_what_everyone_may_spend_in_a_day(serve: Callable[..., str], new: Callab
     sessions = [client.start()["session"], other.start()["session"]]
     client.warm(sessions[0], wait=True)
     response = other.http.post(f"/api/sessions/{sessions[1]}/ask", json={"question": "?"})
-    refused(response, "usd_per_day_of_all", 0.01, 24 * 3600)
+    body = refused(response, "usd_per_day_of_all", 0.01, 24 * 3600)
+    assert "HEADSTART_USD_PER_DAY" in body["detail"]
 
 
 def test_the_sandboxs_money_is_play_money(redis: RedisProcess, upstream: Recorder, new: Callable[..., Client]) -> None:
