@@ -60,6 +60,7 @@ from app.web.admin import Admin
 from app.web.description import DESCRIPTION, TAGS, DescribedApp, operation_id
 from app.web.forwarded import ForwardedMiddleware
 from app.web.guards import BodyLimitMiddleware, HeadersMiddleware
+from app.web.hosts import HostMiddleware
 from app.web.origins import CORS, CrossSiteMiddleware
 from app.web.owners import CookieMiddleware, Visitors
 from app.web.problems import PROBLEMS, answer_bug, answer_http, answer_invalid, answer_known, respond
@@ -264,6 +265,8 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(CrossSiteMiddleware, allowed=origins)
     if origins:
         app.add_middleware(CORSMiddleware, allow_origins=origins, **CORS)
+    if settings.known_hosts is not None:
+        app.add_middleware(HostMiddleware, known=settings.known_hosts)
     app.add_middleware(RequestLogMiddleware)
     app.add_middleware(ForwardedMiddleware, trusted=settings.trusted_networks, login_header=settings.login_header)
     app.add_middleware(GZipMiddleware, minimum_size=500)

@@ -64,6 +64,13 @@ def _origins(value: str) -> str:
     return value
 
 
+def _hosts(value: str) -> str:
+    for name in _listed(value):
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+            raise ValueError(f"{name!r} is no name of a host such as chat.example.com, without scheme and port")
+    return value
+
+
 def _listed(value: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in value.split(",") if one.strip())
 
@@ -215,6 +222,11 @@ class Settings(BaseSettings):
     retention_days: int = Field(
         default=0, ge=0, le=36_500, description="How many days a conversation that nobody uses is kept; 0: for ever."
     )
+    hosts: Annotated[str, AfterValidator(_hosts)] = Field(
+        default="",
+        description="Names by which a server that listens on its own machine alone may be asked, beside localhost and "
+        "addresses (docs/security.md).",
+    )
     trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
         default="127.0.0.1, ::1",
         description="Addresses and networks of reverse proxies whose X-Forwarded-… headers are believed.",
@@ -255,6 +267,13 @@ class Settings(BaseSettings):
     def allowed_origins(self) -> tuple[str, ...]:
         """The origins whose pages may use the API."""
         return _listed(self.cors_origins.lower())
+
+    @property
+    def known_hosts(self) -> tuple[str, ...] | None:
+        """By which names we may be asked, beside local ones; None: by any, since we are reached through a proxy, or a
+        network of whose names we know nothing."""
+        proxied = "trusted_proxies" in self.model_fields_set or self.login_header is not None
+        return _listed(self.hosts.lower()) if not proxied and self.host in ("127.0.0.1", "::1", "localhost") else None
 
     @property
     def uses_sandbox(self) -> bool:

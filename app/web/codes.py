@@ -6,6 +6,7 @@ CODES = {
     "not_found": "There is nothing at this address.",
     "method_not_allowed": "This address does not take that method.",
     "cross_site": "A page of another site may not change anything here.",
+    "unknown_host": "This server is not known by the name that was asked for.",
     "unauthorized": "The bearer token is no API key of this server, or the key was revoked.",
     "login_required": "Nobody is logged in, and here one must be.",
     "admin_required": "This is for whoever has the admin key.",
@@ -42,6 +43,7 @@ CODES = {
 STATUSES = {
     "invalid_request": 422,
     "cross_site": 403,
+    "unknown_host": 421,
     "unauthorized": 401,
     "login_required": 401,
     "admin_required": 401,

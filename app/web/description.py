@@ -229,6 +229,7 @@ def _complete_operation(method: str, operation: dict[str, Any]) -> None:
         del responses["422"]
     if method != "get":
         responses["403"] = _problem_response(403, ["cross_site"])
+    responses["421"] = _problem_response(421, ["unknown_host"])
     responses.setdefault("401", _problem_response(401, ["unauthorized", "login_required"]))
     for response in responses.values():
         # A stream has events, of which FastAPI says that they are one string.

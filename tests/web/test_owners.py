@@ -103,7 +103,12 @@ OURS: list[dict[str, str]] = [
     # Behind a proxy that names itself in Host, the browser's word is what is left.
     {"sec-fetch-site": "same-origin", "origin": "https://chat.example"},
     {"origin": "https://chat.example", "x-forwarded-host": "chat.example"},
-    {"origin": "https://chat.example", "host": "chat.example:443"},
+    {
+        "origin": "https://chat.example",
+        "host": "chat.example:443",
+        "x-forwarded-for": "192.0.2.1",
+        "connection": "close",
+    },
 ]
 
 
