@@ -222,7 +222,7 @@ class Chat {
     this.composer.lock(true);
     try {
       const others = beside.questions.map(async (other) => branchOff(await this.#open(), after, other, signal));
-      const cold = beside.without ? [withoutHeadstart(this.contexts.value, question, signal)] : [];
+      const cold = beside.without ? [withoutHeadstart(this.contexts.value, after, question, signal)] : [];
       lanes = await Promise.all([...others, ...cold]);
     } catch (error) {
       if (signal.aborted) return;

@@ -149,6 +149,17 @@ def test_the_same_question_without_headstart_stands_beside_it(chat: Chat) -> Non
     expect(rows(page)).to_have_count(1)
 
 
+def test_a_later_question_without_headstart_says_that_it_stands_alone(chat: Chat) -> None:
+    answered(chat, "What is a Future?")
+    chat.input.fill("Who sets its result?")
+    chat.page.get_by_role("button", name="Without Headstart, too").click()
+    chat.input.press("Enter")
+    lanes = chat.page.locator(".lanes article")
+    expect(lanes.nth(1)).to_contain_text("Without Headstart, and without what was said before")
+    for lane in lanes.all():
+        chat.expect_state(lane, "done")
+
+
 def test_the_stats_open_on_where_the_time_went(gated: Chat) -> None:
     chat = gated
     chat.input.click()
