@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.chat import Chat
-from tests.browser.conftest import Complaints
+from tests.browser.conftest import SPEED, Complaints
 from tests.browser.serving import headstart
 from tests.browser.test_page import HOSTILE, contrast
 
@@ -18,17 +19,26 @@ SHOW = """state => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def answered(sandboxed: str) -> str:
+    """A server of which something was asked, warm."""
+    with httpx2.Client(base_url=sandboxed, timeout=30) as http:
+        session = "/api/sessions/" + http.post("/api/sessions", json={"context": "asyncio"}).json()["session"]
+        assert http.post(f"{session}/warm", json={"trigger": "api", "wait": True}).json()["warm"]["state"] == "warm"
+        assert "event: verdict" in http.post(f"{session}/ask", json={"question": "What is a Future?"}).text
+    return sandboxed
+
+
 @pytest.fixture
-def asked(chat: Chat) -> Chat:
+def asked(page: Page, answered: str) -> Chat:
     """The dashboard, opened after a question, on a clock that the test turns."""
-    chat.expect_state(chat.ask("What is a Future?"), "done")
-    chat.page.clock.install()
-    return chat.open("/dashboard")
+    page.clock.install()
+    return Chat(page, answered).open("/dashboard")
 
 
 @pytest.fixture
 def unasked(tmp_path: Path) -> Iterator[str]:
-    with headstart(tmp_path / "unasked") as url:
+    with headstart(tmp_path / "unasked", HEADSTART_SANDBOX_SPEED=str(SPEED)) as url:
         yield url
 
 
