@@ -121,6 +121,7 @@ def test_files_of_all_kinds_and_what_only_the_server_finds_to_leave_out(
     expect(adding.left_out.locator("li")).to_have_text(["more/deep/b.binbinary"])
     adding.root.get_by_role("button", name="Ask about it").click()
     chat.expect_chip("warm")
+    expect(chat.page.locator(".about:visible summary")).to_contain_text(" · 2 pages")
     assert titles(chat) == ["report.pdf", "more/deep/a.md"]
     assert chat.stored()["context_name"] == "Ships"
 
