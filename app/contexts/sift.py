@@ -4,13 +4,14 @@ The rules are those of a folder on disk; here they are for one that is only know
 after its bytes came, or an archive.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from app.contexts.documents import MAX_TITLE_CHARS, Skipped
-from app.contexts.gitignore import ignored, parse_gitignore
+from app.contexts.gitignore import Gitignore, ignored, parse_gitignore
 from app.prompt.text import UnsafeText, check_text
 
 GITIGNORE = ".gitignore"
@@ -22,6 +23,7 @@ EXAMPLES = (".example", ".sample", ".template", ".dist")
 # Rules that are tried, over all paths: a stranger may have written both.
 MAX_TRIED = 2_000_000
 MAX_GITIGNORE_BYTES = 100_000
+MAX_DEPTH = 100
 TOO_PRIVATE = "may hold secrets; name the file itself to add it"
 
 
@@ -57,7 +59,7 @@ def sift(paths: Iterable[str], gitignores: Mapping[str, bytes]) -> Sifted:
         if (reason := _unsafe(path)) is not None:
             skipped[str(path)] = reason
             continue
-        verdict = next((found for found in judge.verdicts(path) if found is not None), None)
+        verdict = judge.verdict(path)
         if verdict is None:
             taken.append(path)
         elif verdict == "ignored":
@@ -77,42 +79,62 @@ def may_be_secret(name: str) -> bool:
     return any(fnmatchcase(name.lower(), pattern) for pattern in SECRETS) and not name.lower().endswith(EXAMPLES)
 
 
+class _Folder(NamedTuple):
+    """What is to be said of all that a folder holds, and otherwise the rules for it, from the top down."""
+
+    verdict: str | None
+    rules: Sequence[Gitignore]
+
+
 class _Judge:
     """Says what is to be said of a path: nothing, `git`, `ignored`, or the path that may hold secrets."""
 
     def __init__(self, gitignores: Mapping[str, bytes]) -> None:
         folders = {_pure(path).parent: content for path, content in gitignores.items()}
         self._rules = {folder: parse_gitignore(folder, content) for folder, content in folders.items()}
-        self._folders: dict[PurePosixPath, str | None] = {}
+        self._folders: dict[PurePosixPath, _Folder] = {}
         self._tried = 0
 
-    def verdicts(self, path: PurePosixPath) -> Iterable[str | None]:
-        """What is to be said of each folder on the way to `path`, from the top down, and of itself."""
-        parts = path.parts
-        for depth in range(2, len(parts)):
-            folder = PurePosixPath(*parts[:depth])
-            if folder not in self._folders:
-                self._folders[folder] = self._verdict(folder, is_folder=True)
-            yield self._folders[folder]
-        if len(parts) > 1:
-            yield self._verdict(path, is_folder=False)
+    def verdict(self, path: PurePosixPath) -> str | None:
+        """What is to be said of a file: what is said of the topmost folder that it lies in of which something is said, or
+        else of itself."""
+        if len(path.parts) < 2:
+            return None
+        folder = self._folder(path.parent)
+        return folder.verdict or self._verdict(path, folder.rules, is_folder=False)
 
-    def _verdict(self, entry: PurePosixPath, *, is_folder: bool) -> str | None:
+    def _folder(self, path: PurePosixPath) -> _Folder:
+        # Looked at once each, and from its parent alone: a stranger may have made it deep, and put much into it.
+        found = self._folders.get(path)
+        if found is None:
+            own = [self._rules[path]] if path in self._rules else []
+            if path.parent == path:
+                found = _Folder(None, own)
+            else:
+                above = self._folder(path.parent)
+                chosen = len(path.parts) == 1
+                verdict = None if chosen else above.verdict or self._verdict(path, above.rules, is_folder=True)
+                found = _Folder(verdict, [*above.rules, *own])
+            self._folders[path] = found
+        return found
+
+    def _verdict(self, entry: PurePosixPath, rules: Sequence[Gitignore], *, is_folder: bool) -> str | None:
         if may_be_secret(entry.name):
             return str(entry)
         if entry.name == ".git":
             return "git"
-        above = [self._rules[folder] for folder in reversed(entry.parents) if folder in self._rules]
-        self._tried += sum(len(gitignore.rules) for gitignore in above)
+        self._tried += sum(len(gitignore.rules) for gitignore in rules)
         if self._tried > MAX_TRIED:
             raise TooManyRules
-        return "ignored" if ignored(entry, above, is_folder=is_folder) else None
+        return "ignored" if ignored(entry, rules, is_folder=is_folder) else None
 
 
 def _unsafe(path: PurePosixPath) -> Skipped | None:
     shown = str(path).encode("utf-8", "backslashreplace").decode()
     if len(shown) > MAX_TITLE_CHARS:
         return Skipped(f"{shown[:100]}…", "its name is too long")
+    if len(path.parts) > MAX_DEPTH:
+        return Skipped(f"{shown[:100]}…", f"it lies more than {MAX_DEPTH} folders deep")
     try:
         check_text(str(path), "files", "a file name")
     except UnsafeText:

@@ -150,6 +150,26 @@ def test_a_folder_is_sifted_by_its_paths_alone() -> None:
     assert sifted.ignored == 2
 
 
+def test_a_deep_folder_costs_no_more_than_its_depth(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+    real = PurePosixPath.parent
+
+    def parent(path: PurePosixPath) -> PurePosixPath:
+        nonlocal looked
+        looked += 1
+        above: PurePosixPath = real.__get__(path)
+        return above
+
+    monkeypatch.setattr(PurePosixPath, "parent", property(parent))
+    deep = "/".join(["d"] * 90)
+    sifted = sift(
+        [f"{deep}/{n}.txt" for n in range(1000)] + ["/".join("x" * 101) + "/a.txt"], {"d/.gitignore": b"7.txt"}
+    )
+    assert (len(sifted.taken), sifted.ignored) == (999, 1)
+    assert [one.reason for one in sifted.skipped] == ["it lies more than 100 folders deep"]
+    assert looked < 1000 + 300
+
+
 def archive_saying(size: int, content: bytes = b"x" * 1000) -> bytes:
     """An archive whose one entry claims to have `size` bytes."""
     packed = bytearray(zipped({"a.txt": content}))
