@@ -49,7 +49,7 @@ def test_a_client_that_stops_reading_holds_up_nobody_and_is_let_go(
         frozen.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         frozen.connect(("127.0.0.1", urlsplit(url).port or 0))
         cookie = "; ".join(f"{name}={value}" for name, value in client.http.cookies.items())
-        frozen.sendall(f"GET /api/turns/{turn}/events HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n".encode())
+        frozen.sendall(f"GET /api/turns/{turn}/events HTTP/1.1\r\nhost: localhost\r\ncookie: {cookie}\r\n\r\n".encode())
         assert frozen.recv(1000).startswith(b"HTTP/1.1 200")
 
         upstream.release()
