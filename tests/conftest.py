@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from app.serving import collect_seldom
 from tests.client import Client
 from tests.recorder import Recorder, recording
 from tests.running import RedisProcess, serving
@@ -13,17 +14,22 @@ from tests.running import RedisProcess, serving
 # A file's tests run one after the other, beside other files: those that take longest are begun first, so that none of
 # them is waited for alone in the end.
 LONGEST = (
-    "browser/test_access", "browser/test_chat", "browser/test_dashboard", "browser/test_reading", "browser/test_resuming",
-    "test_takeover", "browser/test_conversations", "test_serve", "browser/test_adding", "test_faults", "browser/test_page",
-    "browser/test_embed", "test_rolling", "test_chaos", "test_attempts", "browser/test_trouble",
-    "warm/test_budgets", "warm/test_leases", "test_warm", "test_sharing", "test_cli", "test_bench", "test_turns",
-    "test_processes", "sandbox/test_model_based",
+    "test_takeover", "browser/test_access", "browser/test_chat", "test_serve", "browser/test_reading",
+    "browser/test_dashboard", "browser/test_resuming", "test_faults", "browser/test_conversations", "test_rolling",
+    "browser/test_trouble", "test_chaos", "test_attempts", "browser/test_adding", "browser/test_embed_network",
+    "browser/test_embed", "browser/test_page", "test_cli", "browser/test_sources", "test_processes", "test_stats",
+    "sandbox/test_model_based", "test_logs", "web/test_fuzzing", "test_bench", "test_lost_answers", "test_warm",
 )  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {Path(__file__).parent / f"{name}.py": number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+def pytest_collection_finish() -> None:
+    # What is there by now, thousands of tests among it, need not be looked through for garbage again and again.
+    collect_seldom()
 
 
 @pytest.fixture(scope="session")
