@@ -70,9 +70,9 @@ class Feed:
         """The frames after event `last`, so many that it is worth sending them, and which event is the last of them."""
         # Looked up each time: a client that comes from elsewhere can be ahead of this process.
         index = bisect_right(self.ids, last)
+        if index == len(self.ids) - 1:
+            return self.frames[-1], self.ids[-1]
         upto = self._enough(index)
-        if upto == index + 1:
-            return self.frames[index], self.ids[index]
         return (b"".join(self.frames[index:upto]), self.ids[upto - 1]) if upto > index else (b"", last)
 
     async def change(self) -> None:
