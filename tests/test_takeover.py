@@ -219,5 +219,6 @@ def refused(url: str) -> bool:
     try:
         with owner_of(url) as stranger:
             return stranger.http.get("/readyz").status_code == 503
-    except httpx2.ConnectError:
+    except (httpx2.ConnectError, httpx2.ReadError):
+        # Whoever had just been let in when the door closed is sent away.
         return True

@@ -91,12 +91,12 @@ def test_who_switches_branches_stays_at_the_question(chat: Chat) -> None:
     page.get_by_role("button", name="Ask again", exact=True).click()
     expect(asked(chat.turns.nth(1))).to_contain_text("And a Queue?")
     chat.expect_state(chat.turns.nth(1), "done")
+    expect(chat.turns.nth(1).locator(".asked")).to_contain_text("2/2")
     top = "node => node.getBoundingClientRect().top"
     before, after = "The question before that was asked here", "The next question that was asked here"
     for there, back, question, turns in ((before, after, "And a Task?", 4), (after, before, "And a Queue?", 2)):
         tool = chat.turns.nth(1).get_by_role("button", name=there)
-        tool.scroll_into_view_if_needed()
-        tool.focus()
+        tool.evaluate("node => { node.scrollIntoView({ block: 'nearest' }); node.focus({ preventScroll: true }); }")
         stood = chat.turns.nth(1).evaluate(top)
         page.keyboard.press("Enter")
         expect(asked(chat.turns.nth(1))).to_contain_text(question)

@@ -61,6 +61,8 @@ def assert_whole(chat: Chat, turn: Locator) -> None:
 def test_a_network_that_goes_without_a_word_and_comes_back(gated: Chat, gate: Gate, wire: Balancer) -> None:
     turn = begun(gated, gate)
     gated.page.context.set_offline(True)
+    # A page that was never told that the network was gone is not told that it is back.
+    gated.page.wait_for_function("!navigator.onLine")
     wire.hush()
     gate.open_all()
     gated.page.context.set_offline(False)
