@@ -33,7 +33,7 @@ class Balancer:
         self._turn = 0
         self._ends: list[socket.socket] = []
         self._carrying: list[threading.Thread] = []
-        self._answered: tuple[socket.socket, ...] = ()
+        self._streaming: tuple[socket.socket, ...] = ()
         self._hushed: set[socket.socket] = set()
         self._to_lose = b""
         self._lost: set[socket.socket] = set()
@@ -63,9 +63,9 @@ class Balancer:
         self._whole = True
 
     def hush(self) -> None:
-        """Carry nothing more over the connection that was last answered on, and tell nobody, as a network does that is
+        """Carry nothing more over the connection on which a stream last began, and tell nobody, as a network does that is
         gone. The others are idle; browsers let go of such when the network changes."""
-        self._hushed = set(self._answered)
+        self._hushed = set(self._streaming)
         for end in set(self._ends) - self._hushed:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -112,8 +112,8 @@ class Balancer:
                     break
                 if source not in self._hushed:
                     target.sendall(data)
-                if answers:
-                    self._answered = (source, target)
+                if answers and b"text/event-stream" in data:
+                    self._streaming = (source, target)
         if source not in self._hushed:
             with suppress(OSError):
                 target.shutdown(socket.SHUT_RDWR)
