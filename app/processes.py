@@ -10,13 +10,15 @@ import hashlib
 import logging
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -84,10 +86,35 @@ class Child:
                     log.error("%s cannot be started: %s", self._name, error)
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Have SIGINT and SIGTERM wait until the block is done: nobody ends a process that was not yet noted down."""
+    if threading.current_thread() is not threading.main_thread():
+        # Signals interrupt the main thread only.
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in handlers:
+            signal.signal(number, lambda which, _: came.append(which))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for which in came:
+            signal.raise_signal(which)
+
+
 class Companion:
     """What `serve` has running beside it. Enter it to start it; leaving it ends it."""
 
     child: Child | None = None
+
+    def bring(self, name: str, start: Callable[[], "subprocess.Popen[bytes]"]) -> None:
+        """Start it as `child`."""
+        with undisturbed():
+            self.child = Child(name, start)
 
     def tell_to_stop(self) -> None:
         """Have it end, without waiting: several that are told at once end in the time of one."""
@@ -109,6 +136,7 @@ class EmbeddedRedis(Companion):
         self._socket = _socket_path(self._folder)
         self._lock: IO[bytes] | None = None
         self._leaving = threading.Event()
+        self._inheriting = threading.Thread(target=self._inherit, name="inherit Redis", daemon=True)
 
     @property
     def url(self) -> str:
@@ -128,7 +156,7 @@ class EmbeddedRedis(Companion):
                 self._start()
             else:
                 log.info("using the embedded Redis of another headstart, with its data in %s", self._folder)
-                threading.Thread(target=self._inherit, name="inherit Redis", daemon=True).start()
+                self._inheriting.start()
             self._wait()
         except BaseException:
             # Nobody else would end it: whoever is not entered is not left.
@@ -140,6 +168,8 @@ class EmbeddedRedis(Companion):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._leaving.set()
+        if self._inheriting.is_alive():
+            self._inheriting.join()
         super().__exit__(kind, error, trace)
         if self._lock is not None:
             self._lock.close()
@@ -147,7 +177,7 @@ class EmbeddedRedis(Companion):
     def _start(self) -> None:
         # A server that was killed may have left its Redis behind.
         self._shut_down()
-        self.child = Child("the embedded Redis", self._spawn)
+        self.bring("the embedded Redis", self._spawn)
 
     def _inherit(self) -> None:
         """As a guest: start a Redis of our own when the owner has gone, and taken his along."""
@@ -241,7 +271,7 @@ class SandboxProcess(Companion):
         return f"http://127.0.0.1:{self._listening.getsockname()[1]}"
 
     def __enter__(self) -> Self:
-        self.child = Child("the sandbox", self._spawn)
+        self.bring("the sandbox", self._spawn)
         return self
 
     def __exit__(

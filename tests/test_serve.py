@@ -162,17 +162,16 @@ def test_a_second_server_is_the_guest_of_the_first_ones_redis_and_inherits_it(tm
         assert not alive(redis)
 
 
-def test_a_redis_that_never_answers_is_not_left_behind(tmp_path: Path) -> None:
-    fake = tmp_path / "bin" / "redis-server"
+def test_told_to_stop_while_it_starts_its_redis_it_leaves_none_behind(tmp_path: Path) -> None:
+    fake, started = tmp_path / "bin" / "redis-server", tmp_path / "started"
     fake.parent.mkdir()
-    fake.write_text("#!/bin/sh\nexec tail -f /dev/null redis-server\n")
+    # It never answers, and its first act is to stop whoever started it.
+    fake.write_text(f"#!/bin/sh\nkill -TERM $PPID\necho $$ >> {started}\nexec tail -f /dev/null\n")
     fake.chmod(0o755)
     path = f"{fake.parent}:{os.environ['PATH']}"
     with starting(tmp_path, PATH=path) as served:
-        until(lambda: "redis-server" in children(served.pid), "the fake")
-        started = children(served.pid)
-        served.stop(signal.SIGTERM)
-        assert not [pid for pid in started.values() if alive(pid)]
+        served.process.popen.wait(20)
+        assert not [pid for pid in started.read_text().split() if alive(int(pid))]
         assert "Traceback" not in served.log
 
 
