@@ -68,9 +68,18 @@ export class TurnView {
     this.draw();
   }
 
-  /** Draws the ways that lead off the question, as they are known by now. */
+  /** Draws the ways that lead off the question, as they are known by now. Who is at one of them stays there. */
   joined() {
+    const { activeElement: at } = document;
+    const tool = this.tools.contains(at) ? /** @type {HTMLElement} */ (at).title : null;
     this.tools.replaceChildren(...questionTools(this.turn, this.on, () => this.edit()));
+    if (tool !== null) this.goTo(tool);
+  }
+
+  /** Has the focus go to a tool of the question's. @param {string} tool its title; if it is not there, the first one is meant */
+  goTo(tool) {
+    const tools = /** @type {HTMLButtonElement[]} */ ([...this.tools.querySelectorAll('button:enabled')]);
+    (tools.find(({ title }) => title === tool) ?? tools[0])?.focus({ preventScroll: true });
   }
 
   edit() {
@@ -214,8 +223,7 @@ export class Conversation {
     const view = [...this.#views.values()][at];
     if (!view) return;
     this.#following = false;
-    const tools = /** @type {HTMLButtonElement[]} */ ([...view.tools.querySelectorAll('button:enabled')]);
-    (tools.find(({ title }) => title === tool) ?? tools[0])?.focus({ preventScroll: true });
+    view.goTo(tool);
     const back = () => scrollBy({ top: view.node.getBoundingClientRect().top - top, behavior: 'instant' });
     back();
     this.#at = scrollY;
@@ -259,7 +267,10 @@ export class Conversation {
   /** @param {{branches: string[]}[]} told the session's turns, which know their branches */
   joined(told) {
     this.turns.forEach((turn, at) => {
-      turn.branches = told[at]?.branches ?? turn.branches;
+      const branches = told[at]?.branches;
+      // What has not changed is not drawn again: somebody may be about to use it.
+      if (!branches || String(branches) === String(turn.branches)) return;
+      turn.branches = branches;
       this.#views.get(turn)?.joined();
     });
   }

@@ -6,6 +6,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.chat import Chat
+from tests.browser.serving import Gate
 
 
 def sidebar(page: Page) -> Locator:
@@ -104,6 +105,23 @@ def test_who_switches_branches_stays_at_the_question(chat: Chat) -> None:
         page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         assert abs(chat.turns.nth(1).evaluate(top) - stood) < 2
         expect(chat.turns.nth(1).get_by_role("button", name=back)).to_be_focused()
+
+
+def test_who_is_at_a_way_to_another_branch_stays_there_when_the_answer_ends(gated: Chat, gate: Gate) -> None:
+    turn = answered(gated, "Which ship is ship 41?")
+    turn.get_by_role("button", name="Edit this question and ask again").click()
+    gate.hold_answers(after_deltas=1)
+    gated.page.get_by_label("Ask this instead").fill("Which ship is ship 42?")
+    gated.page.get_by_role("button", name="Ask again", exact=True).click()
+    way = gated.turns.first.get_by_role("button", name="The question before that was asked here")
+    way.focus()
+    with gated.page.expect_response(lambda answer: answer.url.endswith(f"/api/sessions/{gated.session}")) as told:
+        gate.open_all()
+    told.value.finished()
+    gated.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    expect(way).to_be_focused()
+    gated.page.keyboard.press("Enter")
+    expect(asked(gated.turns.first)).to_contain_text("ship 41")
 
 
 def test_several_questions_are_asked_at_once_from_one_point(chat: Chat) -> None:
