@@ -21,6 +21,8 @@ from tests.needed import required
 
 HERE = Path(__file__).parent
 SPEED = 40
+# What a page is waited for: a busy machine may take its time.
+PATIENCE_MS = 60_000
 # Chromium takes the last list of these alone, so what Playwright turns off is in it.
 WITHOUT = (
     # Two pages of the address bar's, loaded anew for each context: they cost as much as the pages that are tested.
@@ -69,7 +71,7 @@ def _say(config: pytest.Config, line: str) -> None:
 def browser() -> Iterator[Browser]:
     path = chromium()
     assert path, "browser tests are required here, and there is no Chromium"
-    expect.set_options(timeout=10_000)
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
@@ -149,6 +151,7 @@ def complaints() -> Iterator[Complaints]:
 @pytest.fixture
 def context(browser: Browser, complaints: Complaints) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
+    context.set_default_timeout(PATIENCE_MS)
     context.on("console", complaints.hear)
     context.on("weberror", lambda error: complaints.lines.append(str(error.error)))
     context.on("dialog", complaints.refuse)

@@ -185,7 +185,7 @@ def test_ten_thousand_blocks_are_all_there_and_only_those_in_sight_are_laid_out(
     written.page.reload()
     expect(written.turns).to_have_count(500)
     expect(written.turns.last.locator(".stats")).to_be_in_viewport()
-    assert time.perf_counter() - began < 20
+    assert time.perf_counter() - began < 40
     assert written.page.locator(".prose > *").count() == 10_000
     laid_out = "all => all.filter(node => node.checkVisibility({ contentVisibilityAuto: true })).length"
     assert 0 < written.turns.locator(".prose").evaluate_all(laid_out) < 20
