@@ -1,10 +1,12 @@
 """A real Redis, a recording upstream, and Headstart between them, for every test that asks for them."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
+from hypothesis import HealthCheck, settings
 
 from app.serving import collect_seldom
 from tests.client import Client
@@ -20,6 +22,17 @@ LONGEST = (
     "browser/test_embed", "browser/test_page", "test_cli", "browser/test_sources", "test_processes", "test_stats",
     "sandbox/test_model_based", "test_logs", "web/test_fuzzing", "test_bench", "test_lost_answers", "test_warm",
 )  # fmt: skip
+
+
+# What an example takes is the machine's affair, and a fixture of ours serves all examples of its test. The examples are the
+# same ones everywhere; those of `make soak` are new ones each time.
+settings.register_profile(
+    "ours",
+    deadline=None,
+    derandomize="HEADSTART_TEST_EXAMPLES" not in os.environ,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("ours")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

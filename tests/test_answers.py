@@ -111,7 +111,7 @@ def answered(events: Iterable[dict[str, Any]]) -> Answer:
 
 
 @given(messages())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_an_answer_is_the_message_that_the_sdk_builds(events: list[dict[str, Any]]) -> None:
     answer, message = answered(events), built_by_the_sdk(events)
     assert answer.blocks() == [block.to_dict() for block in message.content]
@@ -120,7 +120,6 @@ def test_an_answer_is_the_message_that_the_sdk_builds(events: list[dict[str, Any
 
 
 @given(messages())
-@settings(deadline=None)
 async def test_it_is_the_same_over_the_wire_and_says_when_text_is_shown(events: list[dict[str, Any]]) -> None:
     stream = b"".join(event(data).lines + b"\n" for data in events)
     answer, shown = Answer(), ""
@@ -136,7 +135,6 @@ async def test_it_is_the_same_over_the_wire_and_says_when_text_is_shown(events: 
 
 
 @given(messages(), st.integers(0, 50))
-@settings(deadline=None)
 def test_of_an_answer_that_was_broken_off_all_is_kept_but_unsigned_thinking(
     events: list[dict[str, Any]], length: int
 ) -> None:
@@ -221,7 +219,7 @@ _garbage = st.fixed_dictionaries(
 
 
 @given(st.lists(_garbage, max_size=6))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_garbage_is_refused_or_harmless(events: list[dict[str, Any]]) -> None:
     answer = Answer()
     for data in events:

@@ -70,7 +70,7 @@ def meant(lines: list[Line]) -> list[Event]:
 
 
 @given(_lines, st.lists(st.integers(0, 10_000), max_size=12))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 async def test_however_a_stream_is_cut_and_its_lines_end_it_has_the_same_events(
     lines: list[Line], places: list[int]
 ) -> None:

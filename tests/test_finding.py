@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.store import keys
@@ -195,7 +195,7 @@ def test_every_branch_leads_to_every_other_at_the_question_where_they_part(clien
     assert ids(client) == []
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), st.booleans()), max_size=8))
 def test_branches_are_those_that_share_all_questions_before(client: Client, steps: list[tuple[int, int, bool]]) -> None:
     client.add_context()

@@ -5,7 +5,7 @@ import threading
 from contextlib import ExitStack
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.client import Client, Event, events
@@ -75,7 +75,7 @@ def test_a_client_that_hops_between_processes_misses_nothing_and_hears_nothing_t
         assert told(heard) == told(list(follower)) == told(client.tail(turn))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(cuts=st.lists(st.integers(0, 600), max_size=8))
 def test_however_a_client_is_cut_off_it_gets_the_whole_by_coming_back(client: Client, cuts: list[int]) -> None:
     client.add_context()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from anthropic.types import MessageCreateParams
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -150,9 +150,7 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=
 )
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=25)
 @given(
     documents=st.lists(st.tuples(texts, texts), min_size=1, max_size=4),
     instructions=st.none() | texts,

@@ -231,7 +231,7 @@ _rules = st.lists(_patterns, min_size=1, max_size=4).map("\n".join)
 
 
 @given(files=st.sets(_paths, min_size=1, max_size=6), rules=_rules)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_gitignore_file_means_what_it_means_to_git(
     tmp_path_factory: pytest.TempPathFactory, files: set[str], rules: str
 ) -> None:

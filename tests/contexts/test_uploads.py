@@ -97,7 +97,7 @@ _contents = st.sampled_from([b"*.log\n!keep.log\n", b"build/\n", b"/a\n", b"text
 
 
 @given(st.dictionaries(_places, _contents, min_size=1, max_size=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_folder_gives_the_same_uploaded_as_read(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]
 ) -> None:
@@ -244,7 +244,7 @@ def test_links_in_an_archive_are_left_out() -> None:
 
 
 @given(st.binary(max_size=300), st.integers(0, 300))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_damage_to_an_archive_is_survived(noise: bytes, place: int) -> None:
     packed = zipped({"docs/a.txt": b"alpha" * 50, "docs/b.txt": b"beta"})
     damaged = packed[:place] + noise + packed[place + len(noise) :]
@@ -270,7 +270,7 @@ def test_what_the_api_would_not_read_as_a_pdf_is_left_out() -> None:
 
 
 @given(st.lists(st.binary(max_size=40), max_size=3), st.integers(0, 600))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_any_damage_to_a_pdf_is_survived_and_harms_no_other(noise: list[bytes], place: int) -> None:
     sound = pdf("One.", "Two.")
     damaged = [sound[:place] + one + sound[place + len(one) :] for one in noise]

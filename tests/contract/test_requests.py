@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.client import Client
@@ -241,7 +241,7 @@ fields_of = {
 }
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(path=st.sampled_from(sorted(fields_of)), data=st.data())
 def test_no_json_whatever_it_says_is_answered_with_a_bug(client: Client, path: str, data: st.DataObject) -> None:
     client.add_context()
@@ -254,7 +254,7 @@ def test_no_json_whatever_it_says_is_answered_with_a_bug(client: Client, path: s
         assert_problem(response, response.status_code)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(body=st.binary(max_size=60), path=st.sampled_from(sorted(fields_of)))
 def test_no_bytes_whatever_they_are_are_answered_with_a_bug(client: Client, path: str, body: bytes) -> None:
     response = client.http.post(path.format(session=NOBODYS_SESSION), content=body, headers=JSON)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.ledger.book import Call, Ledger
@@ -140,7 +140,7 @@ def check(entries: list[dict[str, Any]], found: Figures) -> None:
 
 
 @given(_steps)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 def test_every_sum_is_that_of_its_entries(redis: RedisProcess, steps: list[Step]) -> None:
     async def work(ledger: Ledger, clock: Clock) -> None:
         for number, step in enumerate(steps):
@@ -165,7 +165,7 @@ def test_every_sum_is_that_of_its_entries(redis: RedisProcess, steps: list[Step]
 
 
 @given(_steps)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 def test_every_warm_is_used_unused_or_wasted_as_a_reader_of_the_entries_would_say(
     redis: RedisProcess, steps: list[Step]
 ) -> None:

@@ -20,7 +20,7 @@ from tests.prompt.strategies import Answer, Conversation, answers, contexts, con
 THINKING = ("thinking", "redacted_thinking")
 SMALL = Context((Document("a.txt", "Alpha."),), Parameters("claude-sonnet-5-5"))
 
-thorough = settings(max_examples=40, deadline=None)
+thorough = settings(max_examples=40)
 
 
 def taken_back(answer: Answer) -> Answer:

@@ -27,7 +27,7 @@ def longer(document: AnyDocument) -> AnyDocument:
 
 
 @given(contexts, contexts)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_contexts_have_the_same_id_exactly_when_all_their_parts_are_the_same(one: Context, other: Context) -> None:
     copy = Context(tuple(replace(document) for document in one.documents), replace(one.parameters), one.instructions)
     assert copy.id == one.id
@@ -35,7 +35,7 @@ def test_contexts_have_the_same_id_exactly_when_all_their_parts_are_the_same(one
 
 
 @given(contexts, st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_change_of_any_part_changes_the_id(context: Context, data: st.DataObject) -> None:
     documents, parameters = context.documents, context.parameters
     place = data.draw(st.integers(0, len(documents) - 1))

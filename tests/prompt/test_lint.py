@@ -111,6 +111,6 @@ def test_no_text_makes_it_slow(piece: str) -> None:
 
 
 @given(contexts)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_it_never_fails(context: Context) -> None:
     assert len(lint_context(context)) <= MOST_WARNINGS

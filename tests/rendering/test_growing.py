@@ -94,7 +94,7 @@ def grown(text: str, dice: random.Random, most: int = 12) -> list[str]:
     return answer.blocks
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(texts, st.randoms(use_true_random=False))
 def test_any_split_gives_the_blocks_of_the_whole(text: str, dice: random.Random) -> None:
     whole = blocks_of([text_block(text)])
@@ -103,7 +103,7 @@ def test_any_split_gives_the_blocks_of_the_whole(text: str, dice: random.Random)
     assert whole == [html_of(block) for block in split(trimmed.replace("\r\n", "\n").replace("\r", "\n"))]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=120), st.randoms(use_true_random=False))
 def test_any_text_at_all_comes_to_the_same(text: str, dice: random.Random) -> None:
     assert grown(text, dice, 3) == blocks_of([text_block(text)])
@@ -112,7 +112,7 @@ def test_any_text_at_all_comes_to_the_same(text: str, dice: random.Random) -> No
 cited = st.lists(st.tuples(texts, st.booleans()), max_size=3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cited, st.randoms(use_true_random=False))
 def test_citations_stand_where_they_stood_however_they_came(parts: list[tuple[str, bool]], dice: random.Random) -> None:
     place = {"type": "char_location", "cited_text": "x", "document_index": 0, "document_title": "<b>"}

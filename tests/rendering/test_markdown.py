@@ -91,7 +91,7 @@ citations = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.sampled_from(PAYLOADS), max_size=4), st.lists(st.one_of(citations, st.text(max_size=3)), max_size=3))
 def test_no_mixture_of_payloads_does_and_each_block_is_one_element(texts: list[str], cited: list[object]) -> None:
     for block in blocks_of([{"type": "text", "text": "\n\n".join(texts), "citations": cited}]):
@@ -141,7 +141,7 @@ def test_code_says_its_language_and_can_be_copied() -> None:
     assert Read(block.partition("<code>")[2]).text == "def f():\n    return '<b>'"
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.text(max_size=200), st.sampled_from(["python", "JS", "html", "diff", "c++", "pycon", "nothing", "", "json"]))
 def test_colours_never_change_the_code(code: str, language: str) -> None:
     assert Read(coloured(code, language)).text == code

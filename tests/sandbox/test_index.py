@@ -17,7 +17,7 @@ def path(letters: str) -> list[bytes]:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["put", "evict", "find"]), st.text("abc", min_size=1, max_size=6))))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_it_finds_what_a_dictionary_of_full_prefixes_finds(steps: list[tuple[str, str]]) -> None:
     index, plain = Index(ROOM), set[str]()
     for step, letters in steps:
