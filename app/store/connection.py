@@ -83,8 +83,12 @@ class Step:
             answers = [] if self.error else done
         else:
             answers = answers[1:] if self.asking else answers
-            self.error = next((answer for answer in answers if isinstance(answer, Exception) and is_away(answer)), None)
-        self.answers = [node.shaped(*pair) for pair in zip(self.commands, answers, strict=False)]
+            self.error = None
+            for answer in answers:
+                if isinstance(answer, Exception) and is_away(answer):
+                    self.error = answer
+                    break
+        self.answers = node.shaped(self.commands, answers)
         asked_elsewhere = isinstance(self.error, AskError) and not isinstance(self.error, MovedError)
         # Redis takes no ASKING within a transaction: that waits until its slot has moved.
         self.asking = _named(self.error, node) if asked_elsewhere and not self.whole else None
@@ -171,7 +175,7 @@ class Store:
     async def listen(self, channel: str) -> AsyncIterator[bytes | None]:
         """Messages published on `channel`; None first, when the subscription stands. One connection while it lasts."""
         with self._reaching_redis():
-            await self._nodes.know()
+            await self._nodes.look_up()
             node = self._nodes.having(None)
             try:
                 async with node.subscription() as subscription:
@@ -186,7 +190,7 @@ class Store:
         """Raise `StoreUnavailable` unless Redis answers: every primary, in a cluster."""
         with self._reaching_redis():
             try:
-                await self._nodes.know()
+                await self._nodes.look_up()
                 answers = await asyncio.gather(*(node.ask([("PING",)]) for node in self._nodes.owners))
                 _granted([answer for (answer,) in answers])
             except (ConnectionError, TimeoutError, OSError):
@@ -205,11 +209,10 @@ class Store:
 
     async def _perform(self, steps: Sequence[Step]) -> None:
         """Have each of `steps` done, wherever its slot is by now."""
-        left, started = list(steps), time.monotonic()
+        started = time.monotonic()
         for pause in (*PAUSES_S, None):
-            await self._try(left)
-            left = [step for step in left if step.error is not None]
-            errors = [step.error for step in left if step.error is not None]
+            await self._try(steps)
+            errors = [step.error for step in steps if step.error is not None]
             if not errors:
                 return
             if bug := next((error for error in errors if not is_away(error)), None):
@@ -218,11 +221,13 @@ class Store:
             if pause is None or late or not all(map(_is_passing, errors)):
                 raise self._away(errors[0]) from errors[0]
             await asyncio.sleep(pause)
+            steps = [step for step in steps if step.error is not None]
 
     async def _try(self, steps: Sequence[Step]) -> None:
         by_node: dict[Node, list[Step]] = {}
         try:
-            await self._nodes.know()
+            if self._nodes.stale:
+                await self._nodes.look_up()
             for step in steps:
                 node = self._nodes.at(step.asking) if step.asking else self._nodes.having(step.slot)
                 by_node.setdefault(node, []).append(step)
@@ -238,14 +243,16 @@ class Store:
     async def _exchange(self, node: Node, steps: Sequence[Step]) -> None:
         sent = [step.wire() for step in steps]
         try:
-            answers = iter(await node.ask([command for wire in sent for command in wire]))
+            answers = await node.ask(sent[0] if len(sent) == 1 else [command for wire in sent for command in wire])
         except (ConnectionError, TimeoutError, OSError) as error:
             for step in steps:
                 step.error = error
                 step.asking = None
         else:
+            place = 0
             for step, wire in zip(steps, sent, strict=True):
-                step.take(node, [next(answers) for _ in wire])
+                step.take(node, answers[place : place + len(wire)])
+                place += len(wire)
         for step in steps:
             if step.error is not None and step.asking is None:
                 self._nodes.suspect(_named(step.error, node))

@@ -89,11 +89,17 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
+        gets, waiting = self._reader.gets, self._waiting
         try:
-            while (answer := self._reader.gets()) is not _NOTHING:
+            while (answer := gets()) is not _NOTHING:
                 # What a server says unasked is meant for nobody here.
-                if not isinstance(answer, hiredis.PushNotification):
-                    self._take(answer)
+                if isinstance(answer, hiredis.PushNotification):
+                    continue
+                exchange = waiting[0]
+                exchange.answers.append(answer)
+                if len(exchange.answers) == exchange.count:
+                    waiting.popleft()
+                    self._answered(exchange)
         except (InvalidResponse, IndexError) as error:
             self.close(ConnectionError(f"not the answers of a Redis: {error}"))
 
@@ -108,22 +114,17 @@ class Line(asyncio.Protocol):
         if self._error is None:
             self._transport.write(b"".join(unsent))
 
-    def _take(self, answer: Any) -> None:
-        exchange = self._waiting[0]
-        exchange.answers.append(answer)
-        if len(exchange.answers) < exchange.count:
-            return
-        self._waiting.popleft()
+    def _answered(self, exchange: _Exchange) -> None:
         if self._left and not self._waiting:
             self.close()
         if exchange.done.done():
             return
         # Some refusals mean that the server is not there to be asked at all: loading, or who we are is not known to it.
-        away = next((one for one in exchange.answers if isinstance(one, ConnectionError)), None)
-        if away is None:
-            exchange.done.set_result(exchange.answers)
-        else:
-            exchange.done.set_exception(away)
+        for answer in exchange.answers:
+            if isinstance(answer, ConnectionError):
+                exchange.done.set_exception(answer)
+                return
+        exchange.done.set_result(exchange.answers)
 
     def _look(self) -> None:
         """Whether the first who waits has waited for too long."""

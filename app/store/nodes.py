@@ -59,9 +59,8 @@ class Node:
         # redis-py types the generic command as untyped; what we send and get is typed by the modules beside this one.
         self._redis: Any = Redis.from_pool(self._pool)
 
-    async def ask(self, commands: Iterable[Command]) -> list[Any]:
-        """The answers to `commands`, sent in one go, as they come; a refused one has its `ResponseError` as its answer."""
-        wire = list(commands)
+    async def ask(self, wire: Sequence[Command]) -> list[Any]:
+        """The answers to commands, sent in one go, as they come; a refused one has its `ResponseError` as its answer."""
         if wire[0][:2] == ("XREAD", "BLOCK"):
             return await self._ask_apart(wire)
         line = self._line
@@ -69,10 +68,13 @@ class Node:
             line = await self._connected()
         return await line.ask(wire)
 
-    def shaped(self, command: Command, answer: Any) -> Any:
-        """`answer` as redis-py gives it to those who send `command`: pairs as a dict, for one."""
-        callback = self._redis.response_callbacks.get(command[0])
-        return answer if callback is None or isinstance(answer, Exception) else callback(answer)
+    def shaped(self, commands: Iterable[Command], answers: Iterable[Any]) -> list[Any]:
+        """`answers` as redis-py gives them to those who send `commands`: pairs as a dict, for one."""
+        callbacks = self._redis.response_callbacks
+        return [
+            callbacks[command[0]](answer) if command[0] in callbacks and not isinstance(answer, Exception) else answer
+            for command, answer in zip(commands, answers, strict=False)
+        ]
 
     def subscription(self) -> Any:
         """redis-py's `PubSub`, over a connection of its own."""
@@ -116,7 +118,7 @@ class Node:
             if self._left:
                 self._line.leave()
 
-    async def _ask_apart(self, wire: list[Command]) -> list[Any]:
+    async def _ask_apart(self, wire: Sequence[Command]) -> list[Any]:
         """As `ask`, over a connection that nobody waits for meanwhile."""
         connection = await self._pool.get_connection()
         try:
@@ -145,15 +147,10 @@ class Nodes:
         self._known = address.endpoints
         self._slots: list[Node | None] = []
         self.owners: list[Node] = []
-        self._stale = True
+        self.stale = True
         self._better_informed: Endpoint | None = None
         self._looked = float("-inf")
         self._looking = asyncio.Lock()
-
-    async def know(self) -> None:
-        """Look up who has what, if that is not known or no longer sure. Raises `Unreachable` when nobody can tell."""
-        if self._stale:
-            await self._look_up()
 
     def having(self, slot: int | None) -> Node:
         """The node that has `slot`; any, for None. Raises `Unreachable`."""
@@ -171,7 +168,7 @@ class Nodes:
 
     def suspect(self, better_informed: Endpoint | None = None) -> None:
         """What is known may no longer be so: look it up before the next use, there if a node is said to know better."""
-        self._stale = self._address.kind is not Kind.SINGLE
+        self.stale = self._address.kind is not Kind.SINGLE
         self._better_informed = better_informed
 
     async def close(self) -> None:
@@ -179,9 +176,12 @@ class Nodes:
         for node in self._open.values():
             await node.close()
 
-    async def _look_up(self) -> None:
+    async def look_up(self) -> None:
+        """Look up who has what, if that is not known or no longer sure. Raises `Unreachable` when nobody can tell."""
+        if not self.stale:
+            return
         async with self._looking:
-            if not self._stale or (self._slots and time.monotonic() < self._looked + LOOK_AT_MOST_EVERY_S):
+            if not self.stale or (self._slots and time.monotonic() < self._looked + LOOK_AT_MOST_EVERY_S):
                 return
             try:
                 owners = await self._discover()
@@ -190,7 +190,7 @@ class Nodes:
                     raise
                 # What was true before may be true again; if it is not, whoever finds that out has us look again.
                 owners = None
-            self._looked, self._stale, self._better_informed = time.monotonic(), False, None
+            self._looked, self.stale, self._better_informed = time.monotonic(), False, None
             if owners is not None:
                 await self._adopt(owners)
 
