@@ -11,17 +11,18 @@ const say = (words) => { /** @type {HTMLElement} */ (document.getElementById('li
 /** @param {Document} page */
 const parts = (page) => [...page.querySelectorAll('[data-part]')];
 
-/** What a reader has opened, scrolled or focused in `part`, to be put back after its content was replaced.
- * @param {Element} part */
+/** What a reader has opened, scrolled or focused in `part`, to be put back in the part that takes its place.
+ * @param {Element} part @returns {(part: Element) => void} */
 function place(part) {
-  const stops = () => [...part.querySelectorAll('summary, a, [tabindex]')];
+  /** @param {Element} part */
+  const stops = (part) => [...part.querySelectorAll('summary, a, [tabindex]')];
   const open = [...part.querySelectorAll('details')].map((details) => details.open);
   const scrolled = [...part.querySelectorAll('.scroll')].map((region) => [region.scrollLeft, region.scrollTop]);
-  const focused = document.activeElement ? stops().indexOf(document.activeElement) : -1;
-  return () => {
+  const focused = document.activeElement ? stops(part).indexOf(document.activeElement) : -1;
+  return (part) => {
     part.querySelectorAll('details').forEach((details, n) => { details.open = open[n] ?? false; });
     part.querySelectorAll('.scroll').forEach((region, n) => region.scrollTo(...(scrolled[n] ?? [0, 0])));
-    const stop = stops()[focused];
+    const stop = stops(part)[focused];
     if (stop instanceof HTMLElement) stop.focus({ preventScroll: true });
   };
 }
@@ -31,14 +32,16 @@ function show(next) {
   const [old, fresh] = [parts(document), parts(next)];
   // The first call, or the first pace, brings parts that were not there.
   if (String(old.map(name)) !== String(fresh.map(name))) {
+    const places = new Map(old.map((part) => [name(part), place(part)]));
     document.getElementById('main')?.replaceChildren(...(next.getElementById('main')?.childNodes ?? []));
+    parts(document).forEach((part) => places.get(name(part))?.(part));
     return;
   }
   old.forEach((part, n) => {
     const putBack = place(part);
     if (sameBut(part, fresh[n])) return;
     part.replaceChildren(...fresh[n].childNodes);
-    putBack();
+    putBack(part);
   });
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser.chat import Chat
 from tests.browser.conftest import SPEED, Complaints
@@ -95,6 +95,25 @@ def test_it_follows_while_it_is_open_and_leaves_the_reader_where_they_are(asked:
     other.expect_state(other.ask("And a Task?"), "done")
     page.clock.run_for(5000)
     expect(card(page, "Cache hits")).to_contain_text(f"of {before + 1:,} questions")
+    expect(page.locator("#questions details")).to_have_attribute("open", "")
+    expect(summary).to_be_focused()
+
+
+def test_a_part_that_is_new_leaves_the_reader_where_they_are(page: Page, answered: str) -> None:
+    def without_misses(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=re.sub(r'(?s)<section[^>]*data-part="misses".*?</section>', "", answer.text()))
+
+    page.clock.install()
+    page.route("**/dashboard", without_misses)
+    Chat(page, answered).open("/dashboard")
+    expect(page.locator("#misses")).to_have_count(0)
+    summary = page.locator("#questions summary")
+    summary.focus()
+    page.keyboard.press("Enter")
+    page.unroute("**/dashboard")
+    page.clock.run_for(5000)
+    expect(page.locator("#misses")).to_be_visible()
     expect(page.locator("#questions details")).to_have_attribute("open", "")
     expect(summary).to_be_focused()
 
