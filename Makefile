@@ -2,6 +2,8 @@
 
 PYTHON := $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# Tests start Python often: what was compiled once is kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test check bench soak screenshot clean help
 
