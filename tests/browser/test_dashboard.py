@@ -102,7 +102,9 @@ def test_it_follows_while_it_is_open_and_leaves_the_reader_where_they_are(asked:
 def test_a_part_that_is_new_leaves_the_reader_where_they_are(page: Page, answered: str) -> None:
     def without_misses(route: Route) -> None:
         answer = route.fetch()
-        route.fulfill(response=answer, body=re.sub(r'(?s)<section[^>]*data-part="misses".*?</section>', "", answer.text()))
+        route.fulfill(
+            response=answer, body=re.sub(r'(?s)<section[^>]*data-part="misses".*?</section>', "", answer.text())
+        )
 
     page.clock.install()
     page.route("**/dashboard", without_misses)

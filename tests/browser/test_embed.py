@@ -4,7 +4,6 @@ import random
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -43,16 +42,17 @@ def test_the_example_warms_answers_and_says_what_the_cache_did(embedded: Embedde
     assert embedded.answer.text_content() == embedded.stored(begun[0])
 
 
-@contextmanager
-def elsewhere(pages: list[str]) -> Iterator[str]:
-    """Another origin. It shows the first of `pages`, once there is one."""
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[tuple[str, list[str]]]:
+    """Another origin, and the pages it shows: the last one."""
+    pages: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("content-type", "text/html; charset=utf-8")
             self.end_headers()
-            self.wfile.write(pages[0].encode())
+            self.wfile.write(pages[-1].encode())
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing: a test's output is the test's."""
@@ -60,51 +60,55 @@ def elsewhere(pages: list[str]) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    yield f"http://127.0.0.1:{server.server_port}", pages
     server.shutdown()
     server.server_close()
     thread.join()
 
 
-def test_a_page_of_an_allowed_origin_can_do_it_too(page: Page, tmp_path: Path) -> None:
-    pages: list[str] = []
-    with (
-        elsewhere(pages) as origin,
-        headstart(tmp_path, HEADSTART_SANDBOX_SPEED="40", HEADSTART_CORS_ORIGINS=origin) as url,
-    ):
-        pages.append(EXAMPLE.replace(DOCUMENTED, url))
-        page.goto(origin)
-        page.locator("#question").focus()
-        expect(page.locator("#warm")).to_have_text("warm")
-        page.locator("#question").fill("What is a TaskGroup?")
-        page.get_by_role("button", name="Ask").click()
-        expect(page.locator("#warm")).to_have_text(re.compile(r"^cache hit"))
-        expect(page.locator("#answer")).not_to_be_empty()
-        page.goto("about:blank")
+@pytest.fixture(scope="module")
+def allowing(elsewhere: tuple[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A server that pages of that origin may call, and where it keeps its data."""
+    data = tmp_path_factory.mktemp("allowing")
+    with headstart(data, HEADSTART_SANDBOX_SPEED="40", HEADSTART_CORS_ORIGINS=elsewhere[0]) as url:
+        yield url, data
 
 
-def test_a_key_takes_the_place_of_the_cookie_on_a_page_of_an_allowed_origin(page: Page, tmp_path: Path) -> None:
-    pages: list[str] = []
-    with (
-        elsewhere(pages) as origin,
-        headstart(tmp_path, HEADSTART_SANDBOX_SPEED="40", HEADSTART_CORS_ORIGINS=origin) as url,
-    ):
-        redis = EmbeddedRedis(tmp_path / "headstart").url
-        key = command("keys", "add", "page", home=tmp_path, HEADSTART_REDIS_URL=redis).lines[0]
-        keyed = EXAMPLE.replace("{ context: 'asyncio',", f"{{ context: 'asyncio', token: '{key}',")
-        assert key in keyed
-        pages.append(keyed.replace(DOCUMENTED, url))
-        begun = sessions_of(page)
-        page.goto(origin)
-        page.locator("#question").fill("What is a TaskGroup?")
-        page.get_by_role("button", name="Ask").click()
-        expect(page.locator("#warm")).to_have_text(re.compile(r"^cache "))
-        assert page.context.cookies() == []
-        told = f"{url}/api/sessions/{begun[0]}"
-        assert page.request.get(told).status == 404
-        turns = page.request.get(told, headers={"authorization": f"Bearer {key}"}).json()["turns"]
-        assert turns[0]["answer"] == page.locator("#answer").text_content()
-        page.goto("about:blank")
+def test_a_page_of_an_allowed_origin_can_do_it_too(
+    page: Page, elsewhere: tuple[str, list[str]], allowing: tuple[str, Path]
+) -> None:
+    origin, pages = elsewhere
+    pages.append(EXAMPLE.replace(DOCUMENTED, allowing[0]))
+    page.goto(origin)
+    page.locator("#question").focus()
+    expect(page.locator("#warm")).to_have_text("warm")
+    page.locator("#question").fill("What is a TaskGroup?")
+    page.get_by_role("button", name="Ask").click()
+    expect(page.locator("#warm")).to_have_text(re.compile(r"^cache hit"))
+    expect(page.locator("#answer")).not_to_be_empty()
+    page.goto("about:blank")
+
+
+def test_a_key_takes_the_place_of_the_cookie_on_a_page_of_an_allowed_origin(
+    page: Page, elsewhere: tuple[str, list[str]], allowing: tuple[str, Path]
+) -> None:
+    (origin, pages), (url, data) = elsewhere, allowing
+    redis = EmbeddedRedis(data / "headstart").url
+    key = command("keys", "add", "page", home=data, HEADSTART_REDIS_URL=redis).lines[0]
+    keyed = EXAMPLE.replace("{ context: 'asyncio',", f"{{ context: 'asyncio', token: '{key}',")
+    assert key in keyed
+    pages.append(keyed.replace(DOCUMENTED, url))
+    begun = sessions_of(page)
+    page.goto(origin)
+    page.locator("#question").fill("What is a TaskGroup?")
+    page.get_by_role("button", name="Ask").click()
+    expect(page.locator("#warm")).to_have_text(re.compile(r"^cache "))
+    assert page.context.cookies() == []
+    told = f"{url}/api/sessions/{begun[0]}"
+    assert page.request.get(told).status == 404
+    turns = page.request.get(told, headers={"authorization": f"Bearer {key}"}).json()["turns"]
+    assert turns[0]["answer"] == page.locator("#answer").text_content()
+    page.goto("about:blank")
 
 
 def test_an_abort_ends_the_call_and_the_turn(embedded: Embedded, gate: Gate) -> None:
