@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from tests.client import Client
-from tests.faults import BROKEN_STREAMS, REFUSALS, patient_client
+from tests.faults import BROKEN_STREAMS, REFUSALS, break_off_at_once, patient_client
 from tests.recorder import Exchange, Recorder, Respond, held, message_start, refuse
 from tests.running import RedisProcess, serving
 
@@ -84,6 +84,21 @@ def test_a_short_refusal_is_retried_and_goes_unnoticed(redis: RedisProcess, upst
         assert client.ask(session, "Patience?")[-1].name == "verdict"
         assert len(upstream.exchanges) == 3
         assert len({exchange.body for exchange in upstream.exchanges}) == 1
+
+
+def test_a_large_body_is_sent_in_pieces_with_its_length_as_often_as_it_takes(
+    redis: RedisProcess, upstream: Recorder
+) -> None:
+    with patient_client(redis, upstream, upstream_retries=2) as client:
+        client.add_context(documents=[{"title": "a.txt", "text": "Much — " * 270_000}])
+        upstream.script += [refuse(529, "overloaded_error", retry_after_ms="10"), break_off_at_once]
+        assert client.ask(client.start()["session"], "Again?")[-1].name == "verdict"
+        bodies = {exchange.body for exchange in upstream.exchanges}
+        assert (len(upstream.exchanges), len(bodies)) == (3, 1)
+        (body,) = bodies
+        assert json.loads(body)["stream"] and len(body) > 2_400_000
+        assert all(exchange.headers["content-length"] == str(len(body)) for exchange in upstream.exchanges)
+        assert not any("transfer-encoding" in exchange.headers for exchange in upstream.exchanges)
 
 
 @pytest.mark.parametrize(
