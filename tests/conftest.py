@@ -24,6 +24,10 @@ LONGEST = (
 )  # fmt: skip
 
 
+# Every client reads first whom the environment trusts, which takes longer than most tests, and these go to loopback alone.
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = os.devnull
+
 # What an example takes is the machine's affair, and a fixture of ours serves all examples of its test. The examples are the
 # same ones everywhere; those of `make soak` are new ones each time.
 settings.register_profile(
