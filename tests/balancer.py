@@ -47,10 +47,10 @@ class Balancer:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             yield self
             listener.shutdown(socket.SHUT_RDWR)
-            accepting.join(10)
+            accepting.join(30)
             self.cut()
             for carrying in self._carrying:
-                carrying.join(10)
+                carrying.join(30)
 
     def cut(self) -> None:
         """Break off every connection, and refuse new ones."""
@@ -156,7 +156,7 @@ def nginx(folder: Path, servers: list[Address]) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             running.terminate()
-            running.wait(10)
+            running.wait(30)
 
 
 def listens(port: int) -> bool:
@@ -188,4 +188,4 @@ def naming(servers: list[Address]) -> Iterator[int]:
             yield asked.getsockname()[1]
         finally:
             asked.sendto(b"enough", asked.getsockname())
-            thread.join(10)
+            thread.join(30)

@@ -291,10 +291,10 @@ def recording() -> Iterator[Recorder]:
     done = asyncio.Event()
     thread = threading.Thread(target=lambda: loop.run_until_complete(recorder._serve(ready, done)))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(30)
     try:
         yield recorder
     finally:
         loop.call_soon_threadsafe(done.set)
-        thread.join(10)
+        thread.join(30)
         loop.close()

@@ -113,7 +113,7 @@ def test_a_stream_that_says_nothing_is_broken_off(redis: RedisProcess, upstream:
         got = client.ask(client.start()["session"], "Silence?")
     assert got[-1].name == "verdict"
     assert text_of(got) == WHOLE
-    assert upstream.exchanges[0].hung_up.wait(5)
+    assert upstream.exchanges[0].hung_up.wait(30)
 
 
 def test_a_turn_can_be_stopped_between_two_attempts(client: Client, upstream: Recorder) -> None:
@@ -130,7 +130,7 @@ def test_a_turn_can_be_stopped_between_two_attempts(client: Client, upstream: Re
     (turn,) = client.session(session)["turns"]
     assert (turn["state"], turn["answer"]) == ("stopped", text_of(got))
     assert turn["answer"]
-    assert upstream.exchanges[1].hung_up.wait(5)
+    assert upstream.exchanges[1].hung_up.wait(30)
 
 
 def test_a_turn_that_nobody_reads_is_stopped_and_one_that_is_read_anywhere_is_not(
@@ -156,7 +156,7 @@ def test_a_turn_that_nobody_reads_is_stopped_and_one_that_is_read_anywhere_is_no
                     read = events(tail.iter_bytes())
                     next(read)
 
-        assert upstream.exchanges[0].hung_up.wait(10)
+        assert upstream.exchanges[0].hung_up.wait(30)
         until(lambda: client.session(sessions[0])["turns"][0]["state"] == "stopped", "the unread turn to be stopped")
         unread = client.tail(turns[0])
         assert (unread[-1].name, unread[-1].data["reason"]) == ("stopped", "unread")

@@ -122,7 +122,7 @@ def test_nobody_sits_through_a_long_retry_after(redis: RedisProcess, upstream: R
         started = time.monotonic()
         last = client.ask(client.start()["session"], "Now?")[-1]
         assert (last.data["code"], last.data["retryable"]) == ("upstream_rate_limited", True)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 8
 
 
 def assert_is_problem(problem: dict[str, Any]) -> None:
@@ -151,7 +151,7 @@ def test_an_upstream_that_falls_silent_mid_answer_is_given_up_on(redis: RedisPro
         client.add_context()
         last = client.ask(client.start()["session"], "Hello?")[-1]
         assert (last.name, last.data["code"]) == ("error", "upstream_timeout")
-        assert upstream.exchanges[0].hung_up.wait(5)
+        assert upstream.exchanges[0].hung_up.wait(30)
 
 
 def test_an_upstream_that_is_not_there_is_said_to_be_unreachable(redis: RedisProcess) -> None:

@@ -74,7 +74,7 @@ def test_a_server_killed_in_the_middle_of_a_warm_and_of_a_question_leaves_both_i
         asker.start()
         upstream.wait_for(2)
         killed.popen.send_signal(signal.SIGKILL)
-        asker.join(10)
+        asker.join(30)
         # Nobody has vouched for its calls for long enough.
         for call in memory.redis.zrange(keys.LEDGER_VOUCHED, 0, -1):
             memory.redis.zadd(keys.LEDGER_VOUCHED, {str(call): 1})

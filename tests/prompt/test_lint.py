@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -105,9 +105,9 @@ def test_warnings_are_few_and_short_however_much_there_is() -> None:
 @pytest.mark.parametrize("piece", ["1", "a-", "12:30 ", "request #", "jan 1, ", "1234-", "no.id#:", "1.1.", "\t"])
 def test_no_text_makes_it_slow(piece: str) -> None:
     instructions = "x" + piece * (400_000 // len(piece)) + "!"
-    started = perf_counter()
+    started = process_time()
     lint("Title", instructions)
-    assert perf_counter() - started < 2
+    assert process_time() - started < 2
 
 
 @given(contexts)

@@ -185,6 +185,6 @@ def test_a_citation_in_code_or_at_a_fence_spoils_neither() -> None:
     ],
 )
 def test_text_made_to_be_slow_is_not(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     html(text)
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3

@@ -50,7 +50,7 @@ def assert_first_text_after(server: SandboxServer, seconds: float) -> Any:
     server.clock.advance(seconds * 0.97)
     assert not asked.first.wait(0.1)
     server.clock.advance(seconds * 0.06)
-    assert asked.first.wait(10)
+    assert asked.first.wait(30)
     server.clock.set_mode("leap")
     asked.end()
     return asked.usage

@@ -150,7 +150,7 @@ class _Background:
         return bool(self._answers)
 
     def answer(self) -> httpx2.Response:
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=30)
         return self._answers[0]
 
 

@@ -54,7 +54,7 @@ def process(fd: int | None = None) -> Iterator[tuple[subprocess.Popen[str], str]
 def ends(child: subprocess.Popen[str]) -> tuple[int, float, str]:
     """(exit status, seconds it took, what it said on stderr)"""
     begun = time.monotonic()
-    status = child.wait(timeout=10)
+    status = child.wait(timeout=30)
     assert child.stderr is not None
     return status, time.monotonic() - begun, child.stderr.read()
 

@@ -90,7 +90,7 @@ def test_a_crowd_never_spends_more_than_the_budget(
     together = threading.Barrier(8)
 
     def crowd(number: int) -> None:
-        together.wait(10)
+        together.wait(30)
         for session in sessions[number::8]:
             clients[number % 2].warm(session, trigger="focus", wait=True)
 
@@ -116,7 +116,7 @@ def test_of_many_triggers_at_once_one_calls_and_none_is_refused_for_that(
     states: list[tuple[str, str | None]] = []
 
     def focus() -> None:
-        together.wait(10)
+        together.wait(30)
         warm = client.warm(session, trigger="focus")
         states.append((warm["state"], warm["reason"]))
 
@@ -124,7 +124,7 @@ def test_of_many_triggers_at_once_one_calls_and_none_is_refused_for_that(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(30)
     # The budget holds one such call, the session's bucket twenty. Only who looks between the two steps of the one that
     # calls may find neither money nor a call under way.
     told = states.count(("warming", None))

@@ -74,7 +74,7 @@ def test_a_question_does_not_wait_for_a_warm_that_has_only_begun(redis: RedisPro
             assert (first.data["plan"], first.data["warm"]["state"]) == ("cold", "warming")
             upstream.wait_for(2)
             # The warm's call is given up at once, and others join the question.
-            assert upstream.warms[0].hung_up.wait(5)
+            assert upstream.warms[0].hung_up.wait(30)
             assert next(joining).data["plan"] == "join"
             assert len(upstream.exchanges) == 2
             upstream.release()
@@ -98,7 +98,7 @@ def test_what_the_call_that_was_given_up_may_have_cost_stays_set_aside(
         budget = memory.key("hs:budget:{all}")
         reserved = memory.redis.hget(budget, "hour_spent")
         assert client.ask(session, "Now?")[0].data["plan"] == "cold"
-        assert upstream.warms[0].hung_up.wait(5)
+        assert upstream.warms[0].hung_up.wait(30)
         assert client.http.get("/api/stats").json()["totals"]["warm_stopped"] == 1
     # The server has ended, and with it whatever was still to be settled.
     assert memory.redis.hget(budget, "hour_spent") == reserved != "0"
@@ -173,7 +173,7 @@ def test_a_warm_of_another_process_is_given_up_when_its_lease_would_be_renewed(
         here.warm(session)
         upstream.wait_for(1)
         assert there.ask(session, "Now?")[0].data["plan"] == "cold"
-        assert upstream.warms[0].hung_up.wait(5)
+        assert upstream.warms[0].hung_up.wait(30)
         # Its end changes nothing of what the question left.
         assert here.session(session)["warm"]["state"] == there.session(session)["warm"]["state"]
         fork = here.http.post(f"/api/sessions/{session}/fork", json={"after_turn": 0}).json()
