@@ -6,12 +6,8 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import uvicorn
-from sse_starlette.sse import AppStatus
 
 from app.web.streams import TAKES_NOTHING_S
-
-# Streams end when their turns do, or have moved on: not at the signal, as sse-starlette would have it.
-AppStatus.enable_automatic_graceful_drain = False
 
 
 class Server(uvicorn.Server):
