@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.web import streams
 from tests.client import Client, Event, events
-from tests.recorder import Exchange, Recorder, whole_answer
+from tests.recorder import Exchange, Recorder, held, whole_answer
 from tests.turns import FIRST_HALF, half_answered, told
 
 
@@ -22,6 +23,19 @@ def test_every_tail_of_an_ended_turn_tells_the_same_from_any_event_on(client: Cl
             assert told(where.tail(turn, event.id or 0)) == told(got[place + 1 :])
             with where.http.stream("GET", f"/api/turns/{turn}/events?after={event.id}") as response:
                 assert told(list(events(response.iter_bytes()))) == told(got[place + 1 :])
+
+
+def test_a_client_hears_a_ping_now_and_then_as_long_as_nothing_comes(
+    client: Client, upstream: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "PING_S", 0.05)
+    client.add_context()
+    upstream.script.append(held)
+    with client.asking(client.start()["session"], "Still there?") as stream:
+        heard = [next(stream) for _ in range(4)]
+        assert [(event.id, event.name) for event in heard] == [(1, "turn"), *[(None, "ping")] * 3]
+        upstream.release()
+        assert [event.name for event in stream if event.name != "ping"][-1] == "verdict"
 
 
 def test_tails_of_a_running_turn_get_every_event_exactly_once_on_every_process(
