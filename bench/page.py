@@ -1,6 +1,6 @@
 """What the chat page costs its reader: the first paint and the bytes of a page that is opened with an empty cache, and how
-much the page moves while an answer streams into it, the list of conversations open beside it. In a real Chromium, over
-loopback. A page of one word is opened as often: what that takes is the browser's and the machine's.
+much the page moves while it comes, empty and with a conversation, and while an answer streams into it, the list beside it.
+In a real Chromium, over loopback. A page of one word is opened as often: what that takes is the browser's and the machine's.
 
     python -m bench.page [--short]
 
@@ -28,7 +28,7 @@ SIZES = ((1280, 800), (390, 800))
 def measured(browser: "Browser", count: int) -> bool:
     """Whether every goal was met; prints what was found."""
     from tests.browser.chat import Chat
-    from tests.browser.painting import load, shifts_of_an_answer
+    from tests.browser.painting import load, shifts_of_an_answer, shifts_of_loading
     from tests.browser.serving import headstart
     from tests.browser.writing import Writer
     from tests.recorder import recording
@@ -42,12 +42,14 @@ def measured(browser: "Browser", count: int) -> bool:
                 for path, found in (("/", loads), ("/healthz", words)):
                     with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
                         found.append(load(context.new_page(), url + path))
-            shifts = []
+            shifts: list[tuple[str, int, float]] = []
             for width, height in SIZES:
                 with browser.new_context(viewport={"width": width, "height": height}) as context:
                     chat = Chat(context.new_page(), url)
                     made = chat.add_context("Harbour", {"harbour.md": "Anna has 1200 tons. " * 200}, citations=True)
-                    shifts.append(shifts_of_an_answer(chat.open(f"/?context={made}"), Writer(recorder)))
+                    shifts.append(("a new page", width, shifts_of_loading(chat.page, f"{url}/?context={made}")))
+                    shifts.append(("an answer", width, shifts_of_an_answer(chat, Writer(recorder))))
+                    shifts.append(("a conversation that is opened", width, shifts_of_loading(chat.page, chat.page.url)))
     paints = sorted(one.first_paint_ms for one in loads)
     heaviest = max(one.bytes for one in loads)
     verdicts = (
@@ -62,8 +64,8 @@ def measured(browser: "Browser", count: int) -> bool:
             heaviest < GOAL_BYTES,
         ),
         *(
-            (f"layout shift of an answer, {width} wide: {shift:.4f} (goal: under {GOAL_SHIFT})", shift < GOAL_SHIFT)
-            for (width, _), shift in zip(SIZES, shifts, strict=True)
+            (f"layout shift of {what}, {width} wide: {shift:.4f} (goal: under {GOAL_SHIFT})", shift < GOAL_SHIFT)
+            for what, width, shift in shifts
         ),
     )
     for said, met in verdicts:

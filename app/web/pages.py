@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from app.turns.conversations import Session, UnknownSession
 from app.web.codes import CODES
 from app.web.dashboard import Span, view
 from app.web.forms import form_of
@@ -13,6 +14,9 @@ from app.web.schemas import context_json
 from app.web.stats import collect
 from app.web.templates import templates
 
+# The page's own, for where its list of conversations was left: `closed`.
+SIDEBAR_COOKIE = "headstart_sidebar"
+
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
@@ -20,14 +24,30 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 async def chat(request: Request, rooms: InRooms, asker: Asker) -> HTMLResponse:
     """The chat page."""
     contexts = [context_json(view) for view in await rooms.library.all(asker)]
+    ids = [context["context"] for context in contexts]
+    opened = await _opened(request, rooms, asker)
+    asked_for = opened.context if opened else request.query_params.get("context")
     shown = {
         "upstream": rooms.notice,
         "contexts": contexts,
+        # What the first frame needs to know, so that nothing moves when the page's scripts have come.
+        "picked": asked_for if opened or asked_for in ids else next(iter(ids), None),
+        "opens": opened is not None,
+        "sidebar": request.cookies.get(SIDEBAR_COOKIE),
         "version": rooms.version,
         "admin": rooms.admin.admits(request),
         "fetches": rooms.fetcher is not None,
     }
     return templates.TemplateResponse(request, "chat.html", shown)
+
+
+async def _opened(request: Request, rooms: Rooms, asker: str) -> Session | None:
+    """The conversation that the address names; None when there is none, or it is not the asker's."""
+    session = request.query_params.get("session")
+    try:
+        return await rooms.conversations.get(session, asker) if session else None
+    except UnknownSession:
+        return None
 
 
 @router.get("/dashboard")

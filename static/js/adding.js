@@ -34,7 +34,11 @@ addEventListener('dragenter', (event) => {
 addEventListener('dragleave', (event) => {
   if (event.target === over) document.body.classList.remove('dropping');
 });
-addEventListener('dragover', (event) => hasFiles(event.dataTransfer) && event.preventDefault());
+addEventListener('dragover', (event) => {
+  if (!hasFiles(event.dataTransfer)) return;
+  event.preventDefault();
+  document.body.classList.add('dropping');
+});
 addEventListener('drop', (event) => {
   document.body.classList.remove('dropping');
   const brought = event.dataTransfer;

@@ -45,7 +45,7 @@ class Chat {
       go: (session, from) => this.go(session, this.conversation.placeOf(from)),
     });
     this.source = new Source(element('source'), element('log'), () => this.#session);
-    this.warmth = new Warmth({ chip: element('chip'), progress: /** @type {HTMLProgressElement} */ (element('reading')), spoken }, () => this.#open(), (problem) => this.#missed(problem));
+    this.warmth = new Warmth({ chip: element('chip'), progress: /** @type {HTMLProgressElement} */ (element('reading')), spoken, input: element('question') }, () => this.#open(), (problem) => this.#missed(problem));
     this.composer = new Composer(/** @type {HTMLFormElement} */ (element('composer')), {
       about: (trigger) => this.#turnedTo(trigger),
       send: (question) => this.askTogether(question),
@@ -56,6 +56,7 @@ class Chat {
     this.sidebar = new Sidebar({ current: () => this.#session, go: (session) => this.go(session), gone: () => this.fresh() });
     this.#listen();
     this.load();
+    if (document.activeElement === this.composer.input) this.#turnedTo(this.composer.value ? 'keystroke' : 'focus');
   }
 
   #listen() {

@@ -27,7 +27,8 @@ export class Composer {
     this.sendButton = /** @type {HTMLButtonElement} */ (form.querySelector('.send'));
     this.stopButton = /** @type {HTMLButtonElement} */ (form.querySelector('.stop'));
     this.on = on;
-    this.value = kept?.getItem(DRAFT) || '';
+    // Somebody may have written before this was here.
+    this.value = this.value || kept?.getItem(DRAFT) || '';
     this.input.addEventListener('focus', () => on.about('focus'));
     this.input.addEventListener('input', () => {
       this.#settle();

@@ -11,7 +11,10 @@ export class Contexts {
       this.#show();
       picked(select.value);
     });
-    for (const about of this.#abouts()) about.addEventListener('toggle', () => about.open && this.#list(about));
+    for (const about of this.#abouts()) {
+      about.addEventListener('toggle', () => about.open && this.#list(about));
+      if (about.open) this.#list(about);
+    }
     addEventListener('click', ({ target }) => this.close(target));
     this.#show();
   }
@@ -37,8 +40,8 @@ export class Contexts {
   #show() {
     for (const node of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[data-context]'))) {
       node.hidden = node.dataset.context !== this.select.value;
+      if (node.hidden) node.removeAttribute('open');
     }
-    this.close();
   }
 
   /** @param {EventTarget|null} [target] a click inside closes nothing @returns {boolean} whether something was open */

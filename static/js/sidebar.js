@@ -10,7 +10,7 @@ import { several } from './numbers.js';
 
 const ROOMY = matchMedia('(min-width: 72rem)');
 const SEARCH_AFTER_MS = 200;
-const KEPT = 'headstart.sidebar';
+const A_YEAR_S = 31_536_000;
 const when = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 
 /** @param {string} id */
@@ -38,7 +38,8 @@ export class Sidebar {
     this.menu = element('conversation-menu');
     this.asking = /** @type {HTMLDialogElement} */ (element('deleting'));
     this.#listen();
-    if (ROOMY.matches && this.#kept() !== 'closed') this.open(false);
+    this.#settle();
+    this.load();
   }
 
   #listen() {
@@ -70,31 +71,30 @@ export class Sidebar {
     element('keep').addEventListener('click', () => this.asking.close());
   }
 
+  /** Where there is room it is, unless it was closed; else not, unless it was opened. */
   get isOpen() {
-    return document.documentElement.dataset.sidebar === 'open';
+    const { sidebar } = document.documentElement.dataset;
+    return ROOMY.matches ? sidebar !== 'closed' : sidebar === 'open';
   }
 
-  /** @param {boolean} [byHand] the reader wanted it, and goes there */
-  open(byHand = true) {
+  open() {
     document.documentElement.dataset.sidebar = 'open';
+    if (ROOMY.matches) keep('open');
     this.#settle();
     this.load();
-    if (byHand) {
-      this.#keep('open');
-      this.search.focus();
-    }
+    this.search.focus();
   }
 
   close() {
     const held = this.node.contains(document.activeElement);
-    this.#hide();
     // A drawer that was used says nothing about the column.
-    if (ROOMY.matches) this.#keep('closed');
+    if (ROOMY.matches) keep('closed');
+    this.#hide();
     if (held) this.toggle.focus();
   }
 
   #hide() {
-    delete document.documentElement.dataset.sidebar;
+    document.documentElement.dataset.sidebar = 'closed';
     this.#settle();
   }
 
@@ -103,7 +103,6 @@ export class Sidebar {
     const drawer = this.isOpen && !ROOMY.matches;
     for (const behind of document.querySelectorAll('body > .top, body > main')) behind.toggleAttribute('inert', drawer);
     this.toggle.ariaExpanded = String(this.isOpen);
-    this.node.hidden = !this.isOpen;
     element('veil').hidden = !drawer;
   }
 
@@ -253,21 +252,9 @@ export class Sidebar {
     await this.load();
     this.search.focus();
   }
+}
 
-  #kept() {
-    try {
-      return localStorage.getItem(KEPT);
-    } catch {
-      return null;
-    }
-  }
-
-  /** @param {string} state */
-  #keep(state) {
-    try {
-      localStorage.setItem(KEPT, state);
-    } catch {
-      // Then it opens as it does for everyone.
-    }
-  }
+/** For the server, so that the next page's first frame has it as it was left. @param {'open'|'closed'} state */
+function keep(state) {
+  document.cookie = `headstart_sidebar=${state}; path=/; max-age=${A_YEAR_S}; samesite=lax`;
 }

@@ -52,6 +52,19 @@ def load(page: Page, url: str) -> Loaded:
     return Loaded(painted, sum(received), addresses)
 
 
+def shifts_of_loading(page: Page, url: str) -> float:
+    """The layout shift from the first frame of `url` until everything of it has come."""
+    page.goto(url, wait_until="networkidle")
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return float(
+        page.evaluate(
+            """() => new Promise(done => new PerformanceObserver(list =>
+                done(list.getEntries().reduce((sum, e) => sum + (e.value || 0), 0))
+            ).observe({ type: 'layout-shift', buffered: true }) || setTimeout(() => done(0), 300))"""
+        )
+    )
+
+
 def shifts_of_an_answer(chat: Chat, writer: Writer) -> float:
     """The layout shift, of whatever cause, from a question on the page to the end of its answer: thoughts, a table, code, a
     list and a source. 1 is the whole window moved by its whole height."""

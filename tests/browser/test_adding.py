@@ -141,6 +141,7 @@ def bring(page: Page, event: str, name: str, content: str) -> None:
 
 
 def test_files_may_be_dropped_anywhere_or_pasted(chat: Chat, adding: Dialog) -> None:
+    chat.expect_chip("cold")
     bring(chat.page, "dragenter", "a.md", LONG)
     expect(chat.page.locator("body")).to_have_class("dropping")
     bring(chat.page, "drop", "dropped.md", LONG)
@@ -154,6 +155,7 @@ def test_files_may_be_dropped_anywhere_or_pasted(chat: Chat, adding: Dialog) -> 
 
 
 def test_text_that_is_pasted_with_a_picture_of_it_is_text(chat: Chat, adding: Dialog) -> None:
+    chat.expect_chip("cold")
     chat.page.evaluate(
         """() => {
             const brought = new DataTransfer();

@@ -1,0 +1,103 @@
+// @ts-check
+/**
+ * Here before the first frame, and brings the rest of the page once that is shown, or as soon as somebody does something.
+ * What they did until then is not lost: it is held, and done when there is something behind it. A question that was sent is
+ * asked, a button that was pressed does what it does. Text goes into its field all the while.
+ */
+(() => {
+  const LATEST_MS = 1000;
+  const SIGNS = ['focusin', 'keydown', 'pointerdown', 'dragenter'];
+
+  /** @type {(() => void)[]} what was done, in its order */
+  const held = [];
+
+  /** @param {Event} event that may do nothing else, @param {() => void} [act] and what it is to do in the end */
+  function hold(event, act) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (act) held.push(act);
+  }
+
+  /** @param {KeyboardEvent} event one that ends an input method's composition is not ours */
+  function keyed(event) {
+    const { target, key, isComposing, keyCode } = event;
+    if (isComposing || keyCode === 229 || !(target instanceof HTMLElement)) return;
+    const modified = event.altKey || event.ctrlKey || event.metaKey;
+    if (target instanceof HTMLTextAreaElement && key === 'Enter' && !event.shiftKey && !modified) {
+      // The question stays as it was sent.
+      target.readOnly = target.value.trim() !== '';
+      hold(event, () => /** @type {HTMLElement|null} */ (target.form?.querySelector('[type=submit]'))?.click());
+    } else if (event.altKey || (modified && key === 'k') || (/^[/?]$/.test(key) && !target.matches('input, textarea'))) {
+      hold(event, () => target.dispatchEvent(new KeyboardEvent(event.type, event)));
+    }
+  }
+
+  /** @param {MouseEvent} event */
+  function clicked(event) {
+    const button = event.target instanceof Element && event.target.closest('button');
+    if (button) hold(event, () => button.click());
+  }
+
+  /** @param {Event} event */
+  function chosen({ target }) {
+    if (!(target instanceof HTMLSelectElement || target instanceof HTMLInputElement)) return;
+    const { value } = target;
+    held.push(() => {
+      target.value = value;
+      target.dispatchEvent(new Event('change', { bubbles: true }));
+      target.dispatchEvent(new Event('input', { bubbles: true }));
+    });
+  }
+
+  /** When the first frame is on the screen. A page that nobody sees has none. */
+  const shown = () => new Promise((resolve) => {
+    if (document.hidden) resolve(null);
+    new PerformanceObserver(resolve).observe({ type: 'paint', buffered: true });
+    setTimeout(resolve, LATEST_MS);
+    for (const sign of SIGNS) addEventListener(sign, resolve, { once: true, capture: true });
+  });
+
+  const parsed = () => new Promise((resolve) => {
+    if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', resolve);
+    else resolve(null);
+  });
+
+  /** @param {Element} sheet */
+  const arrived = (sheet) => new Promise((resolve) => {
+    for (const end of ['load', 'error']) sheet.addEventListener(end, resolve);
+  });
+
+  async function bring() {
+    await parsed();
+    await shown();
+    const later = /** @type {HTMLTemplateElement} */ (document.getElementById('later')).content;
+    const sheets = [...later.querySelectorAll('[rel=stylesheet]')].map(arrived);
+    document.head.append(later);
+    await Promise.all(sheets);
+    await import('/static/js/adding.js');
+    if (document.getElementById('composer')) await import('/static/js/chat.js');
+  }
+
+  function failed() {
+    held.length = 0;
+    const notice = document.getElementById('notice');
+    const [said, again] = notice?.children ?? [];
+    if (!notice) return;
+    said.textContent = 'The page could not be loaded whole. Copy what you wrote, if you want to keep it.';
+    again.textContent = 'Load it again';
+    again.addEventListener('click', () => location.reload());
+    notice.hidden = false;
+  }
+
+  const holding = new AbortController();
+  const early = { capture: true, signal: holding.signal };
+  addEventListener('keydown', keyed, early);
+  addEventListener('click', clicked, early);
+  addEventListener('change', chosen, early);
+  for (const type of ['dragover', 'drop']) addEventListener(type, (event) => hold(event), early);
+  bring().catch(failed).finally(() => {
+    holding.abort();
+    for (const field of document.querySelectorAll('textarea')) field.readOnly = false;
+    for (const act of held) act();
+  });
+})();

@@ -1,0 +1,158 @@
+"""A reader who is quicker than the page: nothing that was done before its scripts had come is lost, or done twice; and
+nothing moves when they come."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.browser.chat import Chat
+from tests.browser.conftest import Complaints
+from tests.browser.painting import shifts_of_loading
+
+LATE = "**/static/js/chat.js"
+
+
+class Held:
+    """The chat's module, on its way for as long as a test wants."""
+
+    def __init__(self, page: Page) -> None:
+        self._routes: list[Route] = []
+        self._page = page
+        page.route(LATE, lambda route: self._routes.append(route))
+
+    def arrive(self) -> None:
+        for route in self._routes:
+            route.continue_()
+        self._page.unroute(LATE)
+
+
+@pytest.fixture
+def early(chat: Chat) -> Callable[..., Held]:
+    """Opens a page whose module does not come before it is told to."""
+
+    def opened(path: str = "/") -> Held:
+        held = Held(chat.page)
+        chat.page.goto(chat.url + path, wait_until="domcontentloaded")
+        return held
+
+    return opened
+
+
+def warms(page: Page) -> list[str]:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/warm") else None)
+    return asked
+
+
+def test_a_question_that_was_sent_too_early_is_asked_once(chat: Chat, early: Callable[..., Held]) -> None:
+    page = chat.page
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/ask" in request.url else None)
+    warmed = warms(page)
+    held = early()
+    address = page.url
+    chat.input.click()
+    chat.input.press_sequentially("What is a Future?")
+    chat.input.press("Enter")
+    chat.input.press("Enter")
+    assert page.url == address
+    expect(chat.input).to_have_value("What is a Future?")
+    expect(chat.turns).to_have_count(0)
+    held.arrive()
+    expect(chat.turns).to_have_count(1)
+    chat.expect_state(chat.turns.first, "done")
+    expect(chat.input).to_have_value("")
+    assert [turn["question"] for turn in chat.stored()["turns"]] == ["What is a Future?"]
+    assert len(asked) == 1
+    assert warmed
+
+
+def test_what_is_written_early_stays_and_warms(chat: Chat, early: Callable[..., Held]) -> None:
+    warmed = warms(chat.page)
+    held = early()
+    chat.input.focus()
+    chat.input.press_sequentially("What is")
+    held.arrive()
+    chat.expect_chip("warm")
+    expect(chat.input).to_have_value("What is")
+    expect(chat.send).to_be_enabled()
+    assert warmed
+
+
+def test_a_focus_alone_that_came_early_warms(chat: Chat, early: Callable[..., Held]) -> None:
+    held = early()
+    chat.input.focus()
+    held.arrive()
+    chat.expect_chip("warm")
+
+
+def test_buttons_and_keys_of_the_first_moment_do_what_they_say(chat: Chat, early: Callable[..., Held]) -> None:
+    page = chat.page
+    held = early()
+    page.get_by_role("button", name="What is in here?").click()
+    page.locator("body").press("?")
+    held.arrive()
+    expect(chat.input).to_have_value("What is in here?")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+
+
+def test_a_context_that_is_picked_early_is_asked(chat: Chat, early: Callable[..., Held]) -> None:
+    ours = chat.add_context("Harbour", {"harbour.md": "Anna has 1200 tons. " * 200})
+    other = chat.add_context("Railway", {"railway.md": "Trains leave at noon. " * 200})
+    held = early(f"/?context={ours}")
+    expect(chat.page.get_by_role("heading", name="Ask about Harbour")).to_be_visible()
+    chat.page.get_by_label("Context").select_option(other)
+    held.arrive()
+    expect(chat.page.get_by_role("heading", name="Ask about Railway")).to_be_visible()
+    chat.page.wait_for_url(f"**/?context={other}")
+
+
+def test_a_page_whose_scripts_do_not_come_says_so_and_keeps_what_was_written(
+    chat: Chat, complaints: Complaints
+) -> None:
+    complaints.expects("503")
+    page = chat.page
+    page.route(LATE, lambda route: route.fulfill(status=503))
+    page.goto(chat.url, wait_until="domcontentloaded")
+    chat.input.fill("What is a Future?")
+    chat.input.press("Enter")
+    expect(chat.notice).to_contain_text("could not be loaded whole")
+    expect(chat.input).to_have_value(re.compile(r"What is a Future\?\s*"))
+    page.unroute(LATE)
+    chat.notice.get_by_role("button", name="Load it again").click()
+    chat.expect_state(chat.ask("What is a Future?"), "done")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_moves_while_the_page_comes(browser: Browser, sandboxed: str, width: int) -> None:
+    with browser.new_context(viewport={"width": width, "height": 800}) as context:
+        chat = Chat(context.new_page(), sandboxed)
+        assert shifts_of_loading(chat.page, sandboxed) < 0.02
+        made = chat.add_context("Harbour", {"harbour.md": "Anna has 1200 tons. " * 200})
+        assert shifts_of_loading(chat.page, f"{sandboxed}/?context={made}") < 0.02
+        for question in ("Who has 1200 tons?", "How many tons has Anna?"):
+            chat.expect_state(chat.ask(question), "done")
+        assert shifts_of_loading(chat.page, chat.page.url) < 0.02
+        chat.page.get_by_role("button", name="Conversations", exact=True).click()
+        assert shifts_of_loading(chat.page, sandboxed) < 0.02
+
+
+def test_a_list_that_was_closed_is_so_from_the_first_frame_on(chat: Chat, early: Callable[..., Held]) -> None:
+    page = chat.page
+    page.set_viewport_size({"width": 1280, "height": 800})
+    chat.open()
+    toggle = page.get_by_role("button", name="Conversations", exact=True)
+    expect(toggle).to_have_attribute("aria-expanded", "true")
+    toggle.click()
+    expect(page.locator("#sidebar")).to_be_hidden()
+    held = early()
+    expect(page.locator("#sidebar")).to_be_hidden()
+    held.arrive()
+    expect(toggle).to_have_attribute("aria-expanded", "false")
+    expect(page.locator("#sidebar")).to_be_hidden()
+    toggle.click()
+    expect(page.locator("#sidebar")).to_be_visible()
+    early()
+    expect(page.locator("#sidebar")).to_be_visible()
