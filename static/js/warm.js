@@ -19,7 +19,8 @@ const SIGNS_OF_LIFE = ['keydown', 'pointerdown', 'pointermove', 'wheel', 'touchs
 
 /** @type {Record<string, string>} */
 const MEANING = {
-  cold: 'The model has not read the context yet. It starts when you put the cursor in the question.',
+  cold: 'The model has not read the context yet. It starts when you turn to the question.',
+  next: 'The model has the context and reads the rest when you turn to the next question.',
   warming: 'The model is reading the context while you type.',
   warm: 'The model has read the context: an answer starts at once.',
   skipped: 'Your question is answered all the same, only later.',
@@ -51,11 +52,12 @@ export class Warmth {
   #lost = null;
 
   /**
-   * @param {{chip: HTMLElement, progress: HTMLProgressElement, spoken: HTMLElement}} page
+   * @param {{chip: HTMLElement, progress: HTMLProgressElement, spoken: HTMLElement, input: HTMLElement}} page
    * @param {() => Promise<string>} session gives the session to warm, made if there is none yet
    * @param {(problem: Problem) => void} failed
    */
-  constructor({ chip, progress, spoken }, session, failed) {
+  constructor({ chip, progress, spoken, input }, session, failed) {
+    this.input = input;
     this.progress = progress;
     this.chip = chip;
     this.spoken = spoken;
@@ -174,7 +176,7 @@ export class Warmth {
     const back = this.chip.dataset.state === 'away' && 'The server is back.';
     this.chip.dataset.state = state;
     const reason = away ? '' : why(this.#warm);
-    this.chip.title = [reason, MEANING[state]].filter(Boolean).join(' ');
+    this.chip.title = [reason, MEANING[state === 'cold' && this.#going ? 'next' : state]].filter(Boolean).join(' ');
     const news = away ? away.sentence : expired ? 'No longer warm.' : NEWS[state];
     if (!news && !back) return;
     this.#spoke = true;
@@ -193,7 +195,11 @@ export class Warmth {
 
   /** @param {string} state */
   #label(state) {
-    if (state === 'cold') return this.#going ? 'Warms as you turn to it' : 'Cold · warms as you turn to it';
+    if (state === 'cold') {
+      // A cursor that is in the field already is no sign any more: the next one is a key.
+      const next = document.activeElement === this.input ? 'as you type' : 'as you turn to it';
+      return this.#going ? `Warms ${next}` : `Cold · warms ${next}`;
+    }
     if (state === 'warming') {
       const { predicted_ms: predicted } = this.#warm;
       const of = predicted && predicted > this.#elapsed() ? ` of about ${Math.max(1, Math.round(predicted / 1000))}` : '';

@@ -47,6 +47,16 @@ def test_the_state_is_announced_once_and_not_each_second(gated: Chat, gate: Gate
     expect(spoken).to_have_text("Warm.")
 
 
+def test_the_chip_names_the_next_sign_that_warms(chat: Chat) -> None:
+    expect(chat.chip).to_have_text("Cold · warms as you turn to it")
+    chat.expect_state(chat.ask(QUESTION), "done")
+    expect(chat.chip).to_have_text("Warms as you type")
+    chat.input.blur()
+    expect(chat.chip).to_have_text("Warms as you turn to it")
+    chat.input.focus()
+    chat.expect_chip("warm")
+
+
 def test_an_answer_after_warming_is_a_hit_and_says_what_it_saved(chat: Chat) -> None:
     chat.input.focus()
     chat.expect_chip("warm")
