@@ -91,6 +91,7 @@ def test_the_warm_status_says_that_the_server_is_away_and_that_it_is_back(
 ) -> None:
     complaints.expects("net::ERR")
     spoken = gated.page.locator("#spoken")
+    gated.expect_chip("cold")
     wire.cut()
     gated.input.focus()
     gated.expect_chip("away")
