@@ -212,5 +212,5 @@ def test_nothing_is_inline_and_names_stay_text(page: Page, sandboxed: str) -> No
     assert page.locator("main :is(img, script, iframe)").count() == 0
     assert page.evaluate("window.hacked") is None
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
-    unnamed = page.locator("[role=region]:not([aria-label]), svg:not([aria-label]), table:not(:has(th))")
+    unnamed = page.locator("[role=region]:not([aria-label]), svg:not([aria-label], [aria-hidden]), table:not(:has(th))")
     expect(unnamed).to_have_count(0)
