@@ -4,7 +4,12 @@
 const whole = new Intl.NumberFormat('en');
 const tenths = new Intl.NumberFormat('en', { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const dollars = new Intl.NumberFormat('en', { style: 'currency', currency: 'USD' });
-const cents = new Intl.NumberFormat('en', { style: 'currency', currency: 'USD', maximumSignificantDigits: 2 });
+const cents = new Intl.NumberFormat('en', {
+  style: 'currency',
+  currency: 'USD',
+  minimumSignificantDigits: 2,
+  maximumSignificantDigits: 2,
+});
 
 /** @param {number} n */
 export const count = (n) => whole.format(n);
@@ -13,7 +18,7 @@ export const count = (n) => whole.format(n);
 export const seconds = (ms) => `${tenths.format(ms / 1000)} s`;
 
 /** @param {number} usd small amounts keep two digits that say something */
-export const money = (usd) => (Math.abs(usd) < 1 && usd !== 0 ? cents : dollars).format(usd);
+export const money = (usd) => (Math.abs(usd) < 0.995 && usd !== 0 ? cents : dollars).format(usd);
 
 /** @param {number} ms time left, as m:ss, or minutes from an hour's length on */
 export function left(ms) {

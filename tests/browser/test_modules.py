@@ -202,3 +202,9 @@ def test_what_a_reader_did_to_code_outlives_its_growth(modules: Page) -> None:
 def test_the_stats_line_says_what_is_known_and_no_more(modules: Page, verdict: dict[str, Any], line: list[str]) -> None:
     facts = "async verdict => (await import('/static/js/verdict.js')).facts(verdict)"
     assert modules.evaluate(facts, verdict) == line
+
+
+def test_dollars_have_two_digits_that_say_something_and_never_fewer_than_cents(modules: Page) -> None:
+    amounts = [0, 0.00012345, 0.0254, 0.0996, 0.5, 0.9949, 0.998, 3.2, 1234.5]
+    said = modules.evaluate("async a => a.map((await import('/static/js/numbers.js')).money)", amounts)
+    assert said == ["$0.00", "$0.00012", "$0.025", "$0.10", "$0.50", "$0.99", "$1.00", "$3.20", "$1,234.50"]
