@@ -1,7 +1,8 @@
 """Markdown to sanitized HTML, in top-level blocks.
 
-CommonMark with tables, strikethrough and task lists. What is not ours to do stays text: raw HTML, formulas, links that are
-not http, https or mailto, and reference definitions, because a definition further down would change what stands above.
+CommonMark with tables, strikethrough and task lists; web addresses that are written out are links. What is not ours to do
+stays text: raw HTML, formulas, links that are not http, https or mailto, and reference definitions, because a definition
+further down would change what stands above.
 Images are links: nothing loads by being read.
 """
 
@@ -24,6 +25,11 @@ BRACKET = "\U00011fff"
 
 _MARK = re.compile(f"{BRACKET}(\\d+){BRACKET}")
 _LINK = re.compile(r"(?:https?://|mailto:)\S", re.IGNORECASE)
+# An address with nothing around it: where it begins before the colon, and what it may be made of after it.
+_SCHEME = re.compile(r"(?<![\w.+-])https?$", re.IGNORECASE)
+_ADDRESS = re.compile(rf"://[^\W_][^\s<>\"`|\\^{{}}\[\]…“”‘’«»。，、；：）】」』{BRACKET}]*")
+_AFTER_ADDRESS = ".,:;?!*_~'"
+_LONGEST_SCHEME, _LONGEST_ADDRESS = 5, 2_000
 _LANGUAGE = re.compile(r"[\w+#.-]{1,30}")
 _HEADING_OFFSET = 2
 _SMALLEST_HEADING = 6
@@ -138,6 +144,36 @@ def _cite(state: StateInline, silent: bool) -> bool:
     return True
 
 
+def _bare_link(state: StateInline, silent: bool) -> bool:
+    if silent or state.linkLevel > 0 or state.src[state.pos] != ":":
+        return False
+    scheme = _SCHEME.search(state.pending[-_LONGEST_SCHEME - 1 :])
+    rest = scheme and _ADDRESS.match(state.src, state.pos, min(state.posMax, state.pos + _LONGEST_ADDRESS))
+    if not scheme or not rest or len(rest.group()) == _LONGEST_ADDRESS:
+        return False
+    address = scheme.group() + _without_what_follows(rest.group())
+    target = state.md.normalizeLink(address)
+    if not state.md.validateLink(target):
+        return False
+    state.pos += len(address) - len(scheme.group())
+    state.pending = state.pending[: -len(scheme.group())]
+    state.push("link_open", "a", 1).attrs = {"href": target}
+    state.push("text", "", 0).content = address
+    state.push("link_close", "a", -1)
+    return True
+
+
+def _without_what_follows(address: str) -> str:
+    """`address` without the marks of the sentence that it stands in."""
+    while True:
+        kept = address.rstrip(_AFTER_ADDRESS)
+        if kept.endswith(")") and kept.count(")") > kept.count("("):
+            kept = kept[:-1]
+        if kept == address:
+            return kept
+        address = kept
+
+
 class _Parser(MarkdownIt):
     """One that makes links of nothing but what `_LINK` allows, and none that lead to a citation's place."""
 
@@ -154,7 +190,9 @@ def _parser() -> MarkdownIt:
     md.enable(["table", "strikethrough"])
     md.disable(["reference", "html_block", "html_inline"])
     md.inline.add_terminator_char(BRACKET)
+    md.inline.add_terminator_char(":")
     md.inline.ruler.before("escape", "cite", _cite)
+    md.inline.ruler.before("escape", "bare_link", _bare_link)
     leave_math(md)
     return md
 

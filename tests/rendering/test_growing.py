@@ -49,6 +49,7 @@ PIECES = [
         "[ref]: https://a.example",
         "[ref]",
         "[x](https://a.example/?a&b)",
+        "at https://a.example/b_c?d=*e*, **https://f.example**",
     ),
     *(
         "$$",

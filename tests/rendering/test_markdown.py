@@ -1,5 +1,6 @@
 """What Markdown becomes, and what can never come out, whatever went in."""
 
+import re
 import time
 from html import unescape
 from html.parser import HTMLParser
@@ -119,6 +120,28 @@ def test_a_link_leaves_nothing_behind_and_an_image_is_one() -> None:
     assert html("<b>x</b>") == "<p>&lt;b&gt;x&lt;/b&gt;</p>"
 
 
+def linked(text: str) -> list[str]:
+    """What the links of `text` show; each leads to just that."""
+    found = re.findall(r'<a href="([^"]*)" target="_blank" rel="noopener noreferrer nofollow">([^<]*)</a>', html(text))
+    assert all(target == shown for target, shown in found)
+    return [unescape(shown) for _, shown in found]
+
+
+def test_an_address_that_is_written_out_is_a_link_and_ends_where_the_sentence_goes_on() -> None:
+    assert linked("See https://a.example/x_y_z?a=1&b=2#c. Or http://localhost:8000/docs!") == [
+        "https://a.example/x_y_z?a=1&b=2#c",
+        "http://localhost:8000/docs",
+    ]
+    assert linked("(https://a.example/w_(x)), **https://b.example**, _https://c.example/_ “https://d.example”") == [
+        *("https://a.example/w_(x)", "https://b.example", "https://c.example/", "https://d.example"),
+    ]
+    assert linked("| a |\n|---|\n| https://a.example/b |\n") == ["https://a.example/b"]
+    assert linked("`https://a.example`\n\n    https://b.example\n\n$https://c.example$") == []
+    assert linked("xhttps://a.example ftp://b.example javascript://c.example www.d.example https:// e@f.example") == []
+    assert linked("https://a.example/" + "x" * 3_000) == []
+    assert html("[https://a.example](https://b.example)").count("<a ") == 1
+
+
 @pytest.mark.parametrize(
     "formula",
     ["\\(x_1 * y_2 * z\\)", "$a*b*c$", "$$\\sum_{i} *x* \\\\ y$$", "\\[a*b*c\\]", "$$\na_1\n- b *c* d\n\n# e\n$$"],
@@ -181,6 +204,7 @@ def test_a_citation_in_code_or_at_a_fence_spoils_neither() -> None:
             "<a " * 3_000,
             "|a" * 5_000 + "\n" + "|-" * 5_000,
         ),
+        *("https://" * 3_000, "https://a" + ")" * 5_000, "https://a " * 2_000, "a:" * 5_000),
         *("`" + "``a" * 3_000, "&" * 5_000, "~~a" * 3_000, "_a*b" * 3_000, " " * 5_000 + "x", "$$\n" * 3_000),
     ],
 )
