@@ -7,6 +7,7 @@ full prefixes. Read, written and uncached tokens must agree every time. Run more
 import json
 import sys
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -260,14 +261,15 @@ class CacheMachine(RuleBasedStateMachine):
 
     def _expect(self, request: Request, blocks: list[Flat], exchange: Exchange, now: float) -> Pending:
         """Work out by brute force what this request reads and writes, and compare."""
-        ends = [sum(block.size for block in blocks[: i + 1]) for i in range(len(blocks))]
+        ends = list(accumulate(block.size for block in blocks))
         marks = {i: b.mark for i, b in enumerate(blocks) if b.mark and ends[i] >= MINIMUM[request.model]}
-        prefixes = {i: prefix(request, blocks, i) for i in range(len(blocks))} if marks else {}
+        prefixes = {i: prefix(request, blocks, i) for i in marks}
         hit_at, hit = None, None
         for mark in reversed(marks):
             position, i = 1, mark
             while i >= 0 and position <= 20 and hit is None:
-                found = [w for w in self.written if w.prefix == prefixes[i] and now - w.used_at < SECONDS[w.ttl]]
+                same = prefix(request, blocks, i)
+                found = [w for w in self.written if w.prefix == same and now - w.used_at < SECONDS[w.ttl]]
                 if found:
                     hit_at, hit = i, found[0]
                 i -= 1
