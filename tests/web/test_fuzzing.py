@@ -1,7 +1,8 @@
 """Whatever is sent, the API answers as its OpenAPI document says: schemathesis calls every route with what the document
 allows and with what it does not, alone and one after another, and holds every answer against the document.
 
-HEADSTART_TEST_EXAMPLES says how many calls a route gets in each of its phases; `make soak` asks for many.
+HEADSTART_TEST_EXAMPLES says how many calls a route gets in each of its phases; `make soak` asks for many, and for others
+each time.
 """
 
 import os
@@ -18,6 +19,8 @@ from tests.recorder import recording
 from tests.running import RedisProcess, serving
 
 EXAMPLES = int(os.environ.get("HEADSTART_TEST_EXAMPLES", "20"))
+NEW = ("--generation-database", "none")
+CHOICE = NEW if "HEADSTART_TEST_EXAMPLES" in os.environ else ("--generation-deterministic",)
 
 
 async def _look_up(_: str) -> list[str]:
@@ -31,7 +34,7 @@ NOWHERE = Fetcher(permit=lambda _: False, lookup=_look_up)
 @pytest.mark.timeout(60 + 10 * EXAMPLES)
 def test_every_answer_is_as_the_document_says(redis: RedisProcess, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(Path(__file__).with_suffix(".toml"))]
-    command += ["run", "--no-color", "--generation-database", "none", "--max-examples", str(EXAMPLES)]
+    command += ["run", "--no-color", "--max-examples", str(EXAMPLES), *CHOICE]
     with recording() as upstream, serving(redis.url, upstream.url, fetcher=NOWHERE) as url:
         # Everything is one owner's, so that what one call makes another finds.
         (owner,) = httpx2.get(f"{url}/api/contexts").cookies.items()
