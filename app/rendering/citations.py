@@ -30,11 +30,13 @@ def _mark(number: int, citation: dict[str, Any]) -> str:
     title = _text(citation.get("document_title") or citation.get("title") or citation.get("source"), MAX_TITLE_CHARS)
     place = _place(citation)
     cited = _text(citation.get("cited_text"), MAX_CITED_CHARS)
-    named = ", ".join(part for part in (title or "a document", _pages(citation)) if part)
+    pages = _pages(citation)
+    named = ", ".join(part for part in (title or "a document", pages) if part)
     attributes = {
         "title": named,
         "aria-label": f"Source {number}: {named}",
         **({f"data-{name}": str(value) for name, value in place.items()} or {"data-text": cited}),
+        **({"data-pages": pages} if pages else {}),
     }
     written = " ".join(f'{name}="{escape(value)}"' for name, value in attributes.items())
     return f'<sup><button type="button" class="cite" {written}>{number}</button></sup>'

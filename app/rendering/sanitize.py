@@ -17,7 +17,7 @@ _CLEANER = nh3.Cleaner(
         "ol": {"start"},
         "pre": {"aria-label"},
         "div": {"aria-label"},
-        "button": {"title", "aria-label", "data-document", "data-start", "data-end", "data-text"},
+        "button": {"title", "aria-label", "data-document", "data-start", "data-end", "data-text", "data-pages"},
     },
     tag_attribute_values={"button": {"type": {"button"}}, "pre": _SCROLLS, "div": _SCROLLS},
     set_tag_attribute_values={"a": {"target": "_blank"}},

@@ -49,9 +49,10 @@ export class Source {
     this.#mark = mark;
     this.#asked = new AbortController();
     mark.setAttribute('data-reader-opened', '');
-    const { document: number, start, end, text = '' } = mark.dataset;
-    this.title.textContent = mark.title;
-    this.place.textContent = '';
+    const { document: number, start, end, text = '', pages = '' } = mark.dataset;
+    // Of a PDF the page has the words that are cited, and says where they are.
+    this.title.textContent = pages ? mark.title.slice(0, -`, ${pages}`.length) : mark.title;
+    this.place.textContent = pages && `${pages[0].toUpperCase()}${pages.slice(1)}: the words that the answer cites`;
     this.text.replaceChildren(number === undefined ? marked(text) : '');
     steadily(mark, () => { this.node.hidden = false; });
     this.text.focus({ preventScroll: true });

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from tests.browser.chat import Chat
+from tests.pdfs import pdf
 
 RULES = "# Rules\n\n" + "".join(f"{n}. Rule {n} of the harbour is about ships.\n" for n in range(1, 400))
 SPECIAL = "Whoever keeps the lighthouse polishes the lens on Mondays."
@@ -72,6 +73,23 @@ def test_what_is_added_on_the_page_can_cite(chat: Chat, tmp_path: Path) -> None:
     expect(page.get_by_label("Context").locator("option:checked")).to_have_text("rules")
     ask(chat).click()
     expect(panel(page).locator("mark")).to_contain_text(SPECIAL)
+
+
+def test_of_a_pdf_it_shows_the_words_and_says_on_which_page_they_are(chat: Chat) -> None:
+    pages = [f"Page {n}. The lighthouse of harbour {n} has {n} lamps, which are lit at dusk." for n in range(1, 9)]
+    file: FilePayload = {"name": "harbours.pdf", "mimeType": "application/pdf", "buffer": pdf(*pages)}
+    answer = chat.page.request.post(
+        f"{chat.url}/api/contexts", multipart={"name": "Harbours", "citations": "true", "files": file}
+    )
+    assert answer.ok, answer.text()
+    chat.open(f"/?context={answer.json()['context']}")
+    turn = chat.ask("How many lamps has the lighthouse of harbour 7?")
+    chat.expect_state(turn, "done")
+    turn.locator(".cite").first.click()
+    source = panel(chat.page)
+    expect(source.get_by_role("heading")).to_have_text("harbours.pdf")
+    expect(source.locator("p")).to_have_text(re.compile(r"^Page \d: the words that the answer cites$"))
+    expect(source.locator("mark")).to_contain_text("lamps, which are lit at dusk")
 
 
 def test_a_new_conversation_closes_it(cited: Chat) -> None:

@@ -21,7 +21,7 @@ td
 """
 TAGS = set(KNOWN.split())
 ATTRIBUTES = {"class", "href", "rel", "target", "start", "type", "tabindex", "role", "aria-label", "title"}
-ATTRIBUTES |= {f"data-{name}" for name in ("document", "start", "end", "text")}
+ATTRIBUTES |= {f"data-{name}" for name in ("document", "start", "end", "text", "pages")}
 VOID = {"br", "hr"}
 
 
