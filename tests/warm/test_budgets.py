@@ -112,7 +112,7 @@ def test_of_many_triggers_at_once_one_calls_and_none_is_refused_for_that(
     client = serve(warm_usd_per_hour=0.02)
     client.add_context(documents=[{"title": "a", "text": "Alpha beta. " * 1_000}])
     session = client.start()["session"]
-    together = threading.Barrier(40)
+    together = threading.Barrier(20)
     states: list[tuple[str, str | None]] = []
 
     def focus() -> None:
@@ -120,7 +120,7 @@ def test_of_many_triggers_at_once_one_calls_and_none_is_refused_for_that(
         warm = client.warm(session, trigger="focus")
         states.append((warm["state"], warm["reason"]))
 
-    threads = [threading.Thread(target=focus) for _ in range(40)]
+    threads = [threading.Thread(target=focus) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -128,8 +128,9 @@ def test_of_many_triggers_at_once_one_calls_and_none_is_refused_for_that(
     # The budget holds one such call, the session's bucket twenty. Only who looks between the two steps of the one that
     # calls may find neither money nor a call under way.
     told = states.count(("warming", None))
-    assert told > 30
-    assert sum(skips(client).values()) == 40 - told
+    assert told > 10
+    assert sum(skips(client).values()) == 20 - told
+    assert [client.warm(session, trigger="focus")["state"] for _ in range(20)] == ["warming"] * 20
     upstream.release()
     assert warmed(client, session) == "warm"
     assert len(upstream.exchanges) == 1
