@@ -165,8 +165,8 @@ def test_a_second_server_is_the_guest_of_the_first_ones_redis_and_inherits_it(tm
 def test_told_to_stop_while_it_starts_its_redis_it_leaves_none_behind(tmp_path: Path) -> None:
     fake, started = tmp_path / "bin" / "redis-server", tmp_path / "started"
     fake.parent.mkdir()
-    # It never answers, and its first act is to stop whoever started it.
-    fake.write_text(f"#!/bin/sh\nkill -TERM $PPID\necho $$ >> {started}\nexec tail -f /dev/null\n")
+    # It never answers, and stops whoever started it as soon as it has said who it is.
+    fake.write_text(f"#!/bin/sh\necho $$ >> {started}\nkill -TERM $PPID\nexec tail -f /dev/null\n")
     fake.chmod(0o755)
     path = f"{fake.parent}:{os.environ['PATH']}"
     with starting(tmp_path, PATH=path) as served:
