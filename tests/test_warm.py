@@ -289,6 +289,38 @@ def test_a_fork_shares_the_prefix_and_then_goes_its_own_way(client: Client, upst
     assert client.http.post(f"/api/sessions/{session}/fork", json={"after_turn": 4}).status_code == 422
 
 
+def test_an_isolated_fork_says_the_same_over_a_prefix_that_nobody_shares(client: Client, upstream: Recorder) -> None:
+    client.add_context(instructions="Be brief.")
+    session = client.start()["session"]
+    for question in ("One?", "Two?"):
+        client.ask(session, question)
+    for after in range(3):
+        known = client.session(session)
+        shared, apart = (
+            client.http.post(f"/api/sessions/{session}/fork", json={"after_turn": after, "isolation": isolation}).json()
+            for isolation in ("shared", "session")
+        )
+        for fork in (shared, apart):
+            client.ask(fork["session"], "Elsewhere?")
+            assert_sent_prefix(upstream.asks[-1], fork["prefix"])
+        branch, copy = (exchange.json for exchange in upstream.asks[-2:])
+        assert copy["system"].pop(0)["text"].startswith("Session ")
+        assert copy == branch
+        assert apart["prefix"]["digest"] != shared["prefix"]["digest"]
+        found = client.session(apart["session"])
+        assert found["forked_from"] is None
+        assert found["conversation"] != known["conversation"]
+        assert [turn["question"] for turn in found["turns"]] == [*("One?", "Two?")[:after], "Elsewhere?"]
+        assert_sent_prefix(_asked_again(client, upstream, apart["session"]), found["prefix"])
+        assert all(apart["session"] not in turn["branches"] for turn in client.session(session)["turns"])
+        assert client.session(session)["prefix"]["digest"] == known["prefix"]["digest"]
+
+
+def _asked_again(client: Client, upstream: Recorder, session: str) -> Exchange:
+    client.ask(session, "And again?")
+    return upstream.asks[-1]
+
+
 def test_the_stats_are_what_the_upstream_saw(client: Client, upstream: Recorder) -> None:
     sessions = []
     for number in range(3):

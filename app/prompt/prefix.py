@@ -8,7 +8,7 @@ when the last turn alone is longer than that, the turn before it keeps its break
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -109,6 +109,11 @@ class Transcript:
             parts += [self.turns[start:stop], mark]
         turn, breakpoints = len(self.ends) + 1, 1 + len(offsets)
         return Prefix(tuple(parts[:-1]), turn, breakpoints, opened=len(opened), begun=self.begun)
+
+    def until(self, turns: int) -> "Transcript":
+        """The transcript as it was after so many turns."""
+        ends = self.ends[:turns]
+        return replace(self, turns=self.turns[: ends[-1].size] if ends else b"", ends=ends)
 
     def _marked(self) -> Sequence[End]:
         last = self.ends[-1]

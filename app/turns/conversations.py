@@ -94,7 +94,7 @@ class Conversations:
                 raise InvalidModel(str(error)) from None
         ttl = await self._lifetime(context, parameters)
         session = keys.new_session_id()
-        isolation = session.removeprefix(keys.SESSION_PREFIX) if isolated else None
+        isolation = _isolation_of(session) if isolated else None
         opening = await self._prefixes.opening(context, parameters, isolation)
         record = SessionRecord(
             id=session,
@@ -128,8 +128,9 @@ class Conversations:
         """Every turn of the session, in order."""
         return [view_turn(fields) for fields in await self._turns.of_session(record.id)]
 
-    async def fork(self, record: SessionRecord, after_turn: int) -> SessionRecord:
-        """A new session that shares the prefix up to and including turn `after_turn` (0: only the context).
+    async def fork(self, record: SessionRecord, after_turn: int, *, isolated: bool = False) -> SessionRecord:
+        """A new session that shares the prefix up to and including turn `after_turn` (0: only the context). An `isolated`
+        one says the same to the model, over a prefix that nobody shares, and is no branch of the conversation.
 
         Raises `NoSuchTurn` when that turn added nothing to the transcript, and `ContextGone`.
         """
@@ -138,8 +139,6 @@ class Conversations:
         if len(turns) < after_turn or any(turn["state"] == TurnState.RUNNING for turn in turns):
             raise NoSuchTurn(after_turn)
         complete = max((int(turn.get("complete", 0)) for turn in turns), default=0)
-        ends = transcript.ends[:complete]
-        shared = replace(transcript, turns=transcript.turns[: ends[-1].size] if ends else b"", ends=ends)
         forked = replace(
             record,
             id=keys.new_session_id(),
@@ -150,11 +149,20 @@ class Conversations:
             parent=keys.trace(record.id),
             shared=(*record.shared, *(keys.trace(turn["turn"]) for turn in turns[len(record.shared) :]))[:after_turn],
         )
-        forked = await self._measured(forked, shared)
-        await self._sessions.create(forked, shared.turns, [end.as_list() for end in ends])
+        if isolated:
+            isolation = _isolation_of(forked.id)
+            opening = await self._prefixes.opening(record.context, Parameters(**record.parameters), isolation)
+            transcript = Transcript(opening, transcript.turns, transcript.ends, transcript.ttl)
+            forked = replace(forked, isolation=isolation, family=keys.trace(forked.id), parent=None, shared=())
+            forked = replace(forked, digests=(), sizes=())
+        for count in range(len(forked.digests), complete + 1):
+            forked = await self._measured(forked, transcript.until(count))
+        shared = transcript.until(complete)
+        await self._sessions.create(forked, shared.turns, [end.as_list() for end in shared.ends])
         await self._turns.copy(forked.id, turns)
-        # When it has everything: nobody is to be led to half a branch.
-        await self._sessions.relate(record, forked)
+        if not isolated:
+            # When it has everything: nobody is to be led to half a branch.
+            await self._sessions.relate(record, forked)
         return forked
 
     async def erase(self, record: SessionRecord) -> None:
@@ -171,6 +179,10 @@ class Conversations:
             digests=(*record.digests, digest),
             sizes=(*record.sizes, prefix.size),
         )
+
+
+def _isolation_of(session: str) -> str:
+    return session.removeprefix(keys.SESSION_PREFIX)
 
 
 def view_turn(fields: dict[str, str]) -> TurnView:

@@ -176,7 +176,7 @@ async def fork_session(
     """A new conversation that shares this one's prefix up to a turn, and so its warm cache."""
     found = await rooms.conversations.get(session, visitor.owner)
     async with rooms.limits.beginning(visitor):
-        forked = await rooms.conversations.fork(found, body.after_turn)
+        forked = await rooms.conversations.fork(found, body.after_turn, isolated=body.isolation == "session")
     return await _begun(rooms, forked, response)
 
 

@@ -223,8 +223,8 @@ class Chat {
     this.composer.lock(true);
     try {
       const others = beside.questions.map(async (other) => branchOff(await this.#open(), after, other, signal));
-      const cold = beside.without ? [withoutHeadstart(this.contexts.value, after, question, signal)] : [];
-      lanes = await Promise.all([...others, ...cold]);
+      if (beside.without) others.push(this.#open().then((session) => withoutHeadstart(session, after, question, signal)));
+      lanes = await Promise.all(others);
     } catch (error) {
       if (signal.aborted) return;
       this.together.give(beside);

@@ -15,15 +15,10 @@ export async function branchOff(session, after, question, signal) {
   return { session: fork.session, question, label: '', passing: false };
 }
 
-/**
- * What nobody has warmed has nobody asked anything yet, either: of a conversation under way this is the question alone.
- * @param {string} context @param {number} after so many turns @param {string} question @param {AbortSignal} signal
- * @returns {Promise<Lane>}
- */
-export async function withoutHeadstart(context, after, question, signal) {
-  const { session } = await call('POST', '/api/sessions', { context, isolation: 'session' }, signal);
-  const label = after ? 'Without Headstart, and without what was said before' : 'Without Headstart';
-  return { session, question, label, passing: true };
+/** @param {string} session @param {number} after @param {string} question @param {AbortSignal} signal @returns {Promise<Lane>} */
+export async function withoutHeadstart(session, after, question, signal) {
+  const copy = await call('POST', `/api/sessions/${session}/fork`, { after_turn: after, isolation: 'session' }, signal);
+  return { session: copy.session, question, label: 'Without Headstart', passing: true };
 }
 
 export class Lanes {

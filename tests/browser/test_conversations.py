@@ -167,15 +167,19 @@ def test_the_same_question_without_headstart_stands_beside_it(chat: Chat) -> Non
     expect(rows(page)).to_have_count(1)
 
 
-def test_a_later_question_without_headstart_says_that_it_stands_alone(chat: Chat) -> None:
+def test_a_later_question_without_headstart_is_asked_of_the_whole_conversation(chat: Chat) -> None:
     answered(chat, "What is a Future?")
     chat.input.fill("Who sets its result?")
     chat.page.get_by_role("button", name="Without Headstart, too").click()
-    chat.input.press("Enter")
+    with chat.page.expect_request(lambda request: request.url.endswith("/fork")) as forked:
+        chat.input.press("Enter")
+    assert forked.value.post_data_json == {"after_turn": 1, "isolation": "session"}
     lanes = chat.page.locator(".lanes article")
-    expect(lanes.nth(1)).to_contain_text("Without Headstart, and without what was said before")
-    for lane in lanes.all():
+    for lane, cache in zip(lanes.all(), ("cache hit", "cache miss"), strict=False):
         chat.expect_state(lane, "done")
+        expect(lane.locator(".cache")).to_contain_text(cache)
+    expect(lanes).to_have_count(2)
+    assert chat.stored()["turns"][1]["branches"] == [chat.stored()["session"]]
 
 
 def test_the_stats_open_on_where_the_time_went(gated: Chat) -> None:

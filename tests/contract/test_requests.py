@@ -199,6 +199,7 @@ def test_a_body_beyond_all_bounds_is_refused_whether_or_not_its_length_is_said(c
         ("/api/sessions/{session}/warm", {"force": True}, "force"),
         ("/api/sessions/{session}/fork", {}, "after_turn"),
         ("/api/sessions/{session}/fork", {"after_turn": -1}, "after_turn"),
+        ("/api/sessions/{session}/fork", {"after_turn": 0, "isolation": "none"}, "isolation"),
         ("/api/sessions/{session}/fork", {"after_turn": True}, "after_turn"),
         ("/api/sessions/{session}/fork", {"after_turn": "1"}, "after_turn"),
         ("/api/sessions/{session}/fork", {"after_turn": 1}, "after_turn"),
@@ -236,7 +237,7 @@ fields_of = {
     "/api/sessions": ["context", "model", "isolation"],
     "/api/sessions/{session}/warm": ["trigger", "wait"],
     "/api/sessions/{session}/ask": ["question"],
-    "/api/sessions/{session}/fork": ["after_turn"],
+    "/api/sessions/{session}/fork": ["after_turn", "isolation"],
     "/api/sift": ["paths", "gitignores"],
 }
 
