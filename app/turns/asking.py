@@ -5,7 +5,7 @@ Every process runs one of these. A turn is produced by the process that accepted
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from app.store.listing import Place
 from app.store.sessions import SessionRecord
 from app.store.turns import Entry, EventId, TurnState
 from app.turns.conversations import UnknownSession
-from app.turns.feed import Tail
 from app.turns.frames import own_frame
 from app.turns.journal import Journal, first_entry
 from app.turns.producer import Producer, Told
@@ -147,11 +146,11 @@ class Asking:
         self._running.start(Producer(self._services, session, turn, question, feed, asked_at=asked_at, plan=plan))
         return turn
 
-    async def follow(self, session: SessionRecord, turn: str) -> Tail:
+    async def follow(self, session: SessionRecord, turn: str) -> AsyncIterator[bytes]:
         """The frames of a turn that `ask` has just accepted, until its end."""
         return await self.journal.tail(session.id, turn, 0)
 
-    async def tail(self, turn: str, owner: str, after: int) -> Tail:
+    async def tail(self, turn: str, owner: str, after: int) -> AsyncIterator[bytes]:
         """The turn's frames after event `after`, until its end. Raises `UnknownTurn`, `JournalGone`, and `Draining`."""
         session = await self._session_of(turn, owner)
         if self._draining and turn not in self._running:

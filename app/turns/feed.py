@@ -1,12 +1,11 @@
 """A turn's events in memory, once for all its clients in this process.
 
-A client is a place in its turn's frames, so a slow one costs nothing and holds up nobody.
+A client is an index into its turn's frames, so a slow one costs nothing and holds up nobody.
 """
 
 import asyncio
 import time
 from bisect import bisect_right
-from collections.abc import Callable
 
 from app.store.turns import Entry
 
@@ -31,7 +30,7 @@ class Feed:
         self.cut = False
         self.clients = 0
         self._left_at = time.monotonic()
-        self._waiting: list[Tail] = []
+        self._waiting: set[asyncio.Future[None]] = set()
 
     @property
     def last(self) -> int:
@@ -42,10 +41,8 @@ class Feed:
         """A client reads."""
         self.clients += 1
 
-    def leave(self, tail: "Tail") -> None:
+    def leave(self) -> None:
         """A client reads no more."""
-        if tail in self._waiting:
-            self._waiting.remove(tail)
         self.clients -= 1
         self._left_at = time.monotonic()
 
@@ -69,22 +66,23 @@ class Feed:
         self.cut = True
         self._wake()
 
-    def serve(self, tail: "Tail") -> None:
-        """Give `tail` what it has not had, so much that it is worth sending, or its end: now, or when there is something."""
+    def after(self, last: int) -> tuple[bytes, int]:
+        """The frames after event `last`, so many that it is worth sending them, and which event is the last of them."""
         # Looked up each time: a client that comes from elsewhere can be ahead of this process.
-        index = bisect_right(self.ids, tail.after)
-        upto = len(self.ids)
-        if index < upto:
-            if index < upto - 1:
-                upto = self._enough(index)
-            tail.after = self.ids[upto - 1]
-            tail.next.set_result(b"".join(self.frames[index:upto]))
-        elif self.ended or self.cut:
-            tail.next.set_exception(StopAsyncIteration())
-            # Whoever waited may be gone by now: nothing to complain of.
-            tail.next.exception()
-        else:
-            self._waiting.append(tail)
+        index = bisect_right(self.ids, last)
+        if index == len(self.ids) - 1:
+            return self.frames[-1], self.ids[-1]
+        upto = self._enough(index)
+        return (b"".join(self.frames[index:upto]), self.ids[upto - 1]) if upto > index else (b"", last)
+
+    async def change(self) -> None:
+        """Wait for more frames, or for the news that there will be none."""
+        changed = asyncio.get_running_loop().create_future()
+        self._waiting.add(changed)
+        try:
+            await changed
+        finally:
+            self._waiting.discard(changed)
 
     def _enough(self, index: int) -> int:
         most, size = min(len(self.frames), index + MOST_AT_ONCE), 0
@@ -94,41 +92,7 @@ class Feed:
         return index
 
     def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for tail in waiting:
-            if not tail.next.done():
-                self.serve(tail)
-
-
-class Tail:
-    """The frames of a turn after event `after`, until its end: those that are there joined, the others as they come.
-
-    An iterator, not a generator, and what it is asked for a future that the feed itself resolves: this is gone through for
-    each delta and each client. `enter` gives the feed when the first frame is asked for, `left` is told of it at the end.
-    """
-
-    def __init__(self, after: int, enter: Callable[[], Feed], left: Callable[[Feed], None]) -> None:
-        self.after = after
-        self.next: asyncio.Future[bytes]
-        self._enter = enter
-        self._left = left
-        self._feed: Feed | None = None
-
-    def __aiter__(self) -> "Tail":
-        return self
-
-    def __anext__(self) -> "asyncio.Future[bytes]":
-        feed = self._feed
-        if feed is None:
-            feed = self._feed = self._enter()
-            feed.enter()
-        self.next = asyncio.get_running_loop().create_future()
-        feed.serve(self)
-        return self.next
-
-    async def aclose(self) -> None:
-        """Read no more."""
-        feed, self._feed = self._feed, None
-        if feed is not None:
-            feed.leave(self)
-            self._left(feed)
+        waiting, self._waiting = self._waiting, set()
+        for changed in waiting:
+            if not changed.done():
+                changed.set_result(None)
