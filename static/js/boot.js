@@ -32,6 +32,12 @@
     }
   }
 
+  /** @param {Event} event Send can be reached as soon as there is something to send */
+  function written({ target }) {
+    const send = target instanceof HTMLTextAreaElement && target.form?.querySelector('[type=submit]');
+    if (send instanceof HTMLButtonElement) send.disabled = !target.value.trim();
+  }
+
   /** @param {MouseEvent} event */
   function clicked(event) {
     const button = event.target instanceof Element && event.target.closest('button');
@@ -92,6 +98,7 @@
   const holding = new AbortController();
   const early = { capture: true, signal: holding.signal };
   addEventListener('keydown', keyed, early);
+  addEventListener('input', written, early);
   addEventListener('click', clicked, early);
   addEventListener('change', chosen, early);
   for (const type of ['dragover', 'drop']) addEventListener(type, (event) => hold(event), early);

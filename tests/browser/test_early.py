@@ -69,6 +69,20 @@ def test_a_question_that_was_sent_too_early_is_asked_once(chat: Chat, early: Cal
     assert warmed
 
 
+def test_send_can_be_reached_early_by_the_keyboard_and_sends_once(chat: Chat, early: Callable[..., Held]) -> None:
+    held = early()
+    chat.input.focus()
+    expect(chat.send).to_be_disabled()
+    chat.page.keyboard.type("What is a Future?")
+    chat.page.keyboard.press("Tab")
+    expect(chat.send).to_be_focused()
+    chat.page.keyboard.press("Enter")
+    expect(chat.turns).to_have_count(0)
+    held.arrive()
+    chat.expect_state(chat.turns.first, "done")
+    assert [turn["question"] for turn in chat.stored()["turns"]] == ["What is a Future?"]
+
+
 def test_what_is_written_early_stays_and_warms(chat: Chat, early: Callable[..., Held]) -> None:
     warmed = warms(chat.page)
     held = early()
