@@ -9,6 +9,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from app.store.connection import Store
+from app.store.contexts import Contexts
+from app.store.sessions import Sessions
+from app.warm.prefixes import Prefixes
 from tests.client import Client
 from tests.recorder import Exchange, Recorder, held, refuse
 from tests.running import RedisProcess, free_port, process, serving
@@ -20,6 +24,28 @@ def test_isolated_sessions_share_nothing_and_shared_ones_everything(client: Clie
     shared = {client.start()["prefix"]["digest"] for _ in range(3)}
     apart = {client.start(isolation="session")["prefix"]["digest"] for _ in range(3)}
     assert (len(shared), len(apart), len(shared & apart)) == (1, 3, 0)
+
+
+@pytest.mark.parametrize("isolation", ["shared", "session"])
+async def test_a_fork_knows_the_prefix_of_each_of_its_turns(
+    client: Client, redis: RedisProcess, isolation: str
+) -> None:
+    client.add_context()
+    session = client.start()["session"]
+    for question in ("One?", "Two?", "Three?"):
+        client.ask(session, question)
+    forking = {"after_turn": 2, "isolation": isolation}
+    fork = client.http.post(f"/api/sessions/{session}/fork", json=forking).json()["session"]
+    store = Store(redis.url)
+    sessions = Sessions(store)
+    for one, turns in ((session, 3), (fork, 2)):
+        record = await sessions.get(one)
+        assert record is not None
+        transcript = await Prefixes(Contexts(store), sessions).of(record)
+        prefixes = [transcript.until(count).prefix() for count in range(turns + 1)]
+        assert record.digests == tuple(prefix.digest for prefix in prefixes)
+        assert record.sizes == tuple(prefix.size for prefix in prefixes)
+    await store.close()
 
 
 def test_one_sessions_warm_serves_another_and_says_so(client: Client, upstream: Recorder) -> None:

@@ -153,8 +153,8 @@ class Conversations:
             isolation = _isolation_of(forked.id)
             opening = await self._prefixes.opening(record.context, Parameters(**record.parameters), isolation)
             transcript = Transcript(opening, transcript.turns, transcript.ends, transcript.ttl)
-            forked = replace(forked, isolation=isolation, family=keys.trace(forked.id), parent=None, shared=())
-            forked = replace(forked, digests=(), sizes=())
+            family = keys.trace(forked.id)
+            forked = replace(forked, isolation=isolation, family=family, parent=None, shared=(), digests=(), sizes=())
         for count in range(len(forked.digests), complete + 1):
             forked = await self._measured(forked, transcript.until(count))
         shared = transcript.until(complete)
