@@ -13,7 +13,7 @@ from typing import Any
 
 from app.prompt.context import AnyDocument, Context, Document, Parameters, Pdf, pages
 
-_UNSEEN = ("thinking", "redacted_thinking")
+UNSEEN = ("thinking", "redacted_thinking")
 
 Diagnostics = Mapping[str, str | None]
 
@@ -122,10 +122,10 @@ def answer_blocks(blocks: Iterable[dict[str, Any]]) -> list[bytes]:
             kept.append(block)
         elif block.get("text", "").strip():
             kept.append({key: value for key, value in block.items() if key != "citations"} | _citations(block))
-    while kept and kept[-1].get("type") in _UNSEEN:
+    while kept and kept[-1].get("type") in UNSEEN:
         kept.pop()
     if all(
-        block.get("type") in _UNSEEN or (block.get("type") == "text" and not block["text"].strip()) for block in kept
+        block.get("type") in UNSEEN or (block.get("type") == "text" and not block["text"].strip()) for block in kept
     ):
         return []
     return [dump(block) for block in kept]

@@ -10,7 +10,8 @@ from typing import Any
 from app.models import find_model
 from app.prompt.context import InvalidContext, Parameters, Ttl
 from app.prompt.parameters import check_pages, check_parameters
-from app.prompt.prefix import Transcript
+from app.prompt.prefix import Transcript, append_turn
+from app.prompt.render import UNSEEN
 from app.store import keys
 from app.store.sessions import SessionRecord, Sessions
 from app.store.turns import Turns, TurnState
@@ -130,7 +131,7 @@ class Conversations:
 
     async def fork(self, record: SessionRecord, after_turn: int, *, isolated: bool = False) -> SessionRecord:
         """A new session that shares the prefix up to and including turn `after_turn` (0: only the context). An `isolated`
-        one says the same to the model, over a prefix that nobody shares, and is no branch of the conversation.
+        one says the same to the model, but what it thought, over a prefix that nobody shares, and is no branch.
 
         Raises `NoSuchTurn` when that turn added nothing to the transcript, and `ContextGone`.
         """
@@ -152,7 +153,7 @@ class Conversations:
         if isolated:
             isolation = _isolation_of(forked.id)
             opening = await self._prefixes.opening(record.context, Parameters(**record.parameters), isolation)
-            transcript = Transcript(opening, transcript.turns, transcript.ends, transcript.ttl)
+            transcript = await asyncio.to_thread(_retold, Transcript(opening, b"", (), transcript.ttl), turns)
             family = keys.trace(forked.id)
             forked = replace(forked, isolation=isolation, family=family, parent=None, shared=(), digests=(), sizes=())
         for count in range(len(forked.digests), complete + 1):
@@ -179,6 +180,17 @@ class Conversations:
             digests=(*record.digests, digest),
             sizes=(*record.sizes, prefix.size),
         )
+
+
+def _retold(transcript: Transcript, turns: list[dict[str, str]]) -> Transcript:
+    """`transcript`, an opening, with the complete ones of `turns`. Without their thinking: its signatures are good only
+    after the prefix that it was thought after."""
+    for turn in turns:
+        blocks = [block for block in json.loads(turn.get("answer", "[]")) if block["type"] not in UNSEEN]
+        if "complete" in turn and (appended := append_turn(transcript, turn["question"], blocks)):
+            added, end = appended
+            transcript = replace(transcript, turns=transcript.turns + added, ends=(*transcript.ends, end))
+    return transcript
 
 
 def _isolation_of(session: str) -> str:
