@@ -14,6 +14,7 @@ import redis as redis_py
 from app.serving import COLLECT_EVERY, collect_seldom
 from app.store import keys
 from app.upstream.client import Upstream
+from app.upstream.events import Event
 from bench.readers import Request, at_rate, percentile, read_all
 from bench.rig import baseline, stamping
 from bench.stamping import Pattern
@@ -72,10 +73,15 @@ async def test_a_stream_is_read_straight_from_aiohttp_unless_it_is_to_be_decoded
 
     upstream.default = coded
     asked = Upstream(upstream.url, "sk-test-key", timeout_s=10, max_retries=0)
-    async with asked.ask(b'{"stream":true}') as events:
-        reader = vars(events)["_read"]
-        assert isinstance(getattr(reader, "__self__", None), aiohttp.StreamReader) is (coding == "identity")
-        names = [event.name async for some in events for event in some]
+    names: list[str] = []
+
+    def take(event: Event) -> bool:
+        names.append(event.name)
+        return True
+
+    async with asked.ask(b'{"stream":true}', stall_s=10) as flow:
+        assert isinstance(vars(flow)["_content"], aiohttp.StreamReader) is (coding == "identity")
+        assert await flow.into(take) is None
     assert (names[0], names[-1]) == ("message_start", "message_stop")
     await asked.close()
 

@@ -15,7 +15,7 @@ from app.store.connection import Store, StoreUnavailable
 from app.store.ledger import LedgerStore
 from app.store.sessions import Sessions
 from app.store.spending import Bucket
-from app.store.turns import Entry, EventId, Turns
+from app.store.turns import Entry, Turns, event_id
 from app.store.warms import Warms
 from app.turns.retention import Retention
 from tests.failover import ClusterProcess, Server
@@ -124,7 +124,7 @@ async def test_a_slot_that_moves_is_followed_and_its_events_stay_in_order(
     assert await turns.accept(session, turn, {"question": "?"}, b"first") is None
 
     def events(*numbers: int) -> list[tuple[str, str, Entry]]:
-        return [(session, turn, Entry(EventId(0, number), b"%d" % number)) for number in numbers]
+        return [(session, turn, Entry(event_id(0, number), b"%d" % number)) for number in numbers]
 
     assert await turns.write(events(2, 3)) == [True, True]
     cluster.migrate(keys.session(session))
@@ -134,7 +134,7 @@ async def test_a_slot_that_moves_is_followed_and_its_events_stay_in_order(
         await turns.write(events(5, 6))
     cluster.settle(keys.session(session))
     assert await turns.write(events(5, 6)) == [True, True]
-    assert [entry.id.sequence for entry in await turns.read(session, turn, 0)] == [1, 2, 3, 4, 5, 6]
+    assert [entry.id for entry in await turns.read(session, turn, 0)] == [1, 2, 3, 4, 5, 6]
 
 
 async def test_journals_of_many_slots_are_followed_at_once(store: Store) -> None:
@@ -143,7 +143,7 @@ async def test_journals_of_many_slots_are_followed_at_once(store: Store) -> None
         session = keys.new_session_id()
         turn = keys.new_turn_id(session)
         await store.do("XADD", keys.journal(session, turn), "0-1", "f", b"first")
-        positions[session, turn] = EventId(0, 1)
+        positions[session, turn] = event_id(0, 1)
     assert await turns.follow(positions, 50) == {}
     grown = list(positions)[::10]
     following = asyncio.create_task(turns.follow(positions, 5000))

@@ -58,6 +58,8 @@ class Node:
         )
         # redis-py types the generic command as untyped; what we send and get is typed by the modules beside this one.
         self._redis: Any = Redis.from_pool(self._pool)
+        # As a plain dict: redis-py's own looks for each command in any case, at a cost for each.
+        self._shapes: dict[Any, Any] = dict(self._redis.response_callbacks)
 
     async def ask(self, wire: Sequence[Command]) -> list[Any]:
         """The answers to commands, sent in one go, as they come; a refused one has its `ResponseError` as its answer."""
@@ -70,9 +72,8 @@ class Node:
 
     def shaped(self, commands: Iterable[Command], answers: Iterable[Any]) -> list[Any]:
         """`answers` as redis-py gives them to those who send `commands`: pairs as a dict, for one."""
-        callbacks = self._redis.response_callbacks
         return [
-            callbacks[command[0]](answer) if command[0] in callbacks and not isinstance(answer, Exception) else answer
+            answer if (shape := self._shapes.get(command[0])) is None or isinstance(answer, Exception) else shape(answer)
             for command, answer in zip(commands, answers, strict=False)
         ]
 

@@ -31,36 +31,20 @@ class TurnState(StrEnum):
     FAILED = "failed"  # could not be answered: its last event is `error`
 
 
-class EventId(int):
+def event_id(epoch: int, sequence: int) -> int:
     """Where an event stands in its journal: by epoch, then by sequence from 1. It is the integer that clients see."""
+    return epoch << _SEQUENCE_BITS | sequence
 
-    __slots__ = ()
 
-    def __new__(cls, epoch: int, sequence: int) -> "EventId":
-        return int.__new__(cls, epoch << _SEQUENCE_BITS | sequence)
-
-    @classmethod
-    def from_int(cls, number: int) -> "EventId":
-        return int.__new__(cls, number)
-
-    @property
-    def epoch(self) -> int:
-        return self >> _SEQUENCE_BITS
-
-    @property
-    def sequence(self) -> int:
-        return self & _SEQUENCES
-
-    @property
-    def entry(self) -> str:
-        """As Redis has it."""
-        return f"{self >> _SEQUENCE_BITS}-{self & _SEQUENCES}"
+def _entry_id(number: int) -> str:
+    """The event's id as Redis has it."""
+    return f"{number >> _SEQUENCE_BITS}-{number & _SEQUENCES}"
 
 
 class Entry(NamedTuple):
-    """One event of a journal: the frame as clients get it, and whether it ends the turn."""
+    """One event of a journal: its id, the frame as clients get it, and whether it ends the turn."""
 
-    id: EventId
+    id: int
     frame: bytes
     last: bool = False
 
@@ -103,7 +87,7 @@ class Turns:
         """
         answers = await self._store.batch(
             [
-                ("XADD", keys.journal(session, turn), "NOMKSTREAM", entry.id.entry, "f", entry.frame)
+                ("XADD", keys.journal(session, turn), "NOMKSTREAM", _entry_id(entry.id), "f", entry.frame)
                 for session, turn, entry in entries
             ]
         )
@@ -112,7 +96,7 @@ class Turns:
         if refused:
             commands: list[Command] = []
             for session, turn, entry in (entries[place] for place in refused):
-                at = entry.id.entry
+                at = _entry_id(entry.id)
                 commands.append(("XRANGE", keys.journal(session, turn), at, at))
             for place, found in zip(refused, await self._store.batch(commands), strict=True):
                 written[place] = bool(found) and not isinstance(found, ResponseError)
@@ -120,13 +104,13 @@ class Turns:
 
     async def read(self, session: str, turn: str, after: int) -> list[Entry]:
         """The journal's entries after the event `after` (0 for all)."""
-        start = f"({EventId.from_int(after).entry}"
+        start = f"({_entry_id(after)}"
         return [_parse_entry(raw) for raw in await self._store.do("XRANGE", keys.journal(session, turn), start, "+")]
 
     async def follow(self, positions: Mapping[tuple[str, str], int], block_ms: int) -> dict[str, list[Entry]]:
         """New entries of several journals, by turn: waits up to `block_ms` for the first. Keys are (session, turn)."""
         names = {keys.journal(session, turn): turn for session, turn in positions}
-        after = [EventId.from_int(position).entry for position in positions.values()]
+        after = [_entry_id(position) for position in positions.values()]
         answer = await self._store.news(dict(zip(names, after, strict=True)), block_ms)
         return {names[name.decode()]: [_parse_entry(raw) for raw in entries] for name, entries in answer}
 
@@ -156,7 +140,7 @@ class Turns:
                 *(keys.transcript(session), keys.ends(session)),
             ],
             [
-                *(turn, entry.id.epoch, entry.id.entry, entry.frame, keep_journal_s),
+                *(turn, entry.id >> _SEQUENCE_BITS, _entry_id(entry.id), entry.frame, keep_journal_s),
                 *(appended.arguments() if appended else ("", "", "", 0, 0, "")),
                 *(part for field in fields.items() for part in field),
             ],
@@ -267,4 +251,4 @@ class Appended:
 def _parse_entry(raw: Any) -> Entry:
     (entry, fields) = raw
     epoch, sequence = map(int, entry.split(b"-"))
-    return Entry(EventId(epoch, sequence), fields[b"f"], b"e" in fields)
+    return Entry(event_id(epoch, sequence), fields[b"f"], b"e" in fields)

@@ -8,6 +8,10 @@ from app.upstream.errors import UpstreamCode, UpstreamError
 from app.upstream.events import Event
 
 
+# The parts of a block that come in pieces, by the deltas that bring them.
+_GROWING = {"text_delta": "text", "thinking_delta": "thinking"}
+
+
 class Answer:
     """The content blocks and usage of one streamed message, so far.
 
@@ -46,6 +50,8 @@ class Answer:
         return blocks
 
     def _take(self, name: str, data: dict[str, Any]) -> bool:
+        if name == "content_block_delta":
+            return self._take_delta(data["index"], data["delta"])
         if name == "message_start":
             found = data["message"].get("id")
             self.message_id = found if isinstance(found, str) and found.isascii() else None
@@ -63,16 +69,17 @@ class Answer:
             self._blocks[index], self._pieces[index] = block, {}
             self.thinks = self.thinks or block["type"] in ("thinking", "redacted_thinking")
             return block["type"] == "text" and bool(block["text"])
-        elif name == "content_block_delta":
-            return self._take_delta(data["index"], data["delta"])
         return False
 
     def _take_delta(self, index: int, delta: dict[str, Any]) -> bool:
         kind = delta["type"]
-        if kind in ("text_delta", "thinking_delta"):
-            part = kind.removesuffix("_delta")
-            self._pieces[index].setdefault(part, []).append(str(delta[part]))
-            return kind == "text_delta" and bool(delta[part])
+        part = _GROWING.get(kind)
+        if part is not None:
+            piece, pieces = delta[part], self._pieces[index]
+            if part not in pieces:
+                pieces[part] = []
+            pieces[part].append(str(piece))
+            return part == "text" and bool(piece)
         if kind == "signature_delta":
             self._blocks[index]["signature"] = str(delta["signature"])
         if kind == "citations_delta":

@@ -13,7 +13,7 @@ from app.prompt.render import ask_tail
 from app.store import keys
 from app.store.listing import Place
 from app.store.sessions import SessionRecord
-from app.store.turns import Entry, EventId, TurnState
+from app.store.turns import Entry, TurnState, event_id
 from app.turns.conversations import UnknownSession
 from app.turns.frames import own_frame
 from app.turns.journal import Journal, first_entry
@@ -175,7 +175,7 @@ class Asking:
             self._services.turns.vouch([turn], VOUCHED_MS),
             listing.note(session.owner, Place(asked_ms, session.id)),
         )
-        number = EventId(0, 1)
+        number = event_id(0, 1)
         first = first_entry(own_frame(number, "turn", self._first_event(FirstEvent(session.id, turn, plan))))
         fields: dict[str, str | int] = {"session": session.id, "question": question, "asked_ms": asked_ms}
         try:

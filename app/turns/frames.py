@@ -3,16 +3,15 @@
 from typing import Any
 
 from app.prompt.render import dump
-from app.store.turns import EventId
 from app.upstream.events import Event
 
 
-def own_frame(number: EventId, name: str, data: dict[str, Any]) -> bytes:
+def own_frame(number: int, name: str, data: dict[str, Any]) -> bytes:
     """One of our events: `turn`, `verdict`, `error`, `stopped` or `restart`."""
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (number, name.encode(), dump(data))
 
 
-def upstream_frame(number: EventId, event: Event) -> bytes:
+def upstream_frame(number: int, event: Event) -> bytes:
     """An event of the Messages API, its lines untouched. A `ping` means nothing to resume from, so it has no id."""
     if event.name == "ping":
         return event.lines + b"\n"

@@ -12,15 +12,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from app.store.connection import StoreUnavailable, relinquish
-from app.store.turns import Entry, EventId, Turns
+from app.store.turns import Entry, Turns, event_id
 from app.turns.feed import Feed
 
 log = logging.getLogger("headstart.journal")
 
 FOLLOW_BLOCK_MS = 200
-# A process that produces so many turns has events all the time: those of so many seconds share a round trip to Redis,
-# which is a sixth of what a delta costs. With fewer turns, an event would only wait.
-MANY, GATHER_S = 16, 0.005
 RETRY_S = 0.25
 CHECK_S = 1.0
 # For so long, a process that said that a turn is read by its clients need not say it again.
@@ -169,8 +166,6 @@ class Journal:
     async def _write(self) -> None:
         while True:
             await self._work.wait()
-            if len(self._produced) >= MANY:
-                await asyncio.sleep(GATHER_S)
             self._work.clear()
             batch, self._pending = self._pending, []
             entries = [item for item in batch if not isinstance(item, Barrier)]
@@ -230,4 +225,4 @@ class Journal:
 
 def first_entry(frame: bytes) -> Entry:
     """The event that a turn is accepted with."""
-    return Entry(EventId(0, 1), frame)
+    return Entry(event_id(0, 1), frame)

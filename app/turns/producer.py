@@ -23,7 +23,7 @@ from app.prompt.prefix import Transcript
 from app.prompt.render import ask_tail
 from app.store.connection import persistently
 from app.store.sessions import SessionRecord
-from app.store.turns import Entry, EventId, TurnState
+from app.store.turns import Entry, TurnState, event_id
 from app.turns.answer import Answer
 from app.turns.appending import append
 from app.turns.attempt import Attempt
@@ -33,7 +33,7 @@ from app.turns.judging import judge_answer
 from app.turns.problems import Problem, abandoned, internal_error, problem_of
 from app.turns.replay import Replayed
 from app.turns.services import Services
-from app.upstream.errors import UpstreamCode, UpstreamError
+from app.upstream.errors import UpstreamError
 from app.upstream.events import Event
 from app.warm.coordinator import Plan
 from app.warm.prefixes import ContextGone
@@ -42,8 +42,6 @@ log = logging.getLogger("headstart.turn")
 
 # Between attempts, doubled with each: long enough for an upstream that is overloaded, short enough for who waits.
 PAUSE_S = 0.5
-# How much of the bound on silence may pass before it is set anew: setting it costs more than an event does.
-REARM = 0.25
 
 UNREAD = "unread"
 _OUTCOMES = {TurnState.DONE: "ok", TurnState.STOPPED: "stopped"}
@@ -92,13 +90,12 @@ class Producer:
         self._asked_at = asked_at
         self._attempts = attempts
         self._attempt = Attempt(plan)
-        self._sequence = 1
+        self._last = event_id(epoch, 1)
         so_far = so_far or Replayed()
         self._answer: Answer = so_far.answer
         self._shown = so_far.shown
         self._transcript: Transcript | None = None
         self._waited_s = 0.0
-        self._silence: asyncio.Timeout | None = None
 
     async def run(self) -> None:
         """Produce until the turn has ended, or is another's."""
@@ -157,7 +154,8 @@ class Producer:
         taken = await persistently(lambda: self._services.turns.take(self.session.id, self.turn, self.epoch))
         if taken is None:
             raise Superseded(self.turn)
-        self.epoch, self._sequence, self._attempts = self.epoch + 1, 1, taken
+        self.epoch, self._attempts = self.epoch + 1, taken
+        self._last = event_id(self.epoch, 1)
         self._attempt = Attempt(None)
 
     async def _ask(self) -> None:
@@ -185,27 +183,23 @@ class Producer:
             await self._stream(prefix.body(tail))
 
     async def _stream(self, body: bytes) -> None:
-        attempt, stall_s, now = self._attempt, self._services.stall_s, asyncio.get_running_loop().time
+        services, attempt = self._services, self._attempt
         opened = self._opening()
-        await self._services.ledger.open(opened)
+        await services.ledger.open(opened)
         attempt.opened, attempt.called_at = opened, time.monotonic()
-        async with self._services.upstream.ask(body) as events:
+        async with services.upstream.ask(body, stall_s=services.stall_s) as flow:
             attempt.streaming = True
-            try:
-                armed = now()
-                async with asyncio.timeout_at(armed + stall_s) as silence:
-                    self._silence = silence
-                    async for some in events:
-                        for event in some:
-                            shows_text = attempt.answer.take(event)
-                            if event.name == "message_start":
-                                await self._begun()
-                            self._keep(event, shows_text)
-                        if now() - armed > REARM * stall_s:
-                            armed = now()
-                            silence.reschedule(armed + stall_s)
-            except TimeoutError:
-                raise UpstreamError(UpstreamCode.TIMEOUT, f"it said nothing for {stall_s:g} s") from None
+            while (start := await flow.into(self._take)) is not None:
+                await self._begun()
+                self._keep(start, shows_text=False)
+
+    def _take(self, event: Event) -> bool:
+        """Add `event` to the answer and to the journal, but for the answer's beginning, which takes more than an instant."""
+        shows_text = self._attempt.answer.take(event)
+        if event.name == "message_start":
+            return False
+        self._keep(event, shows_text=shows_text)
+        return True
 
     def _opening(self) -> Call:
         """The call that is about to be made."""
@@ -221,32 +215,29 @@ class Producer:
             turn=self.turn,
         )
 
-    def _keep(self, event: Event, shows_text: bool) -> None:
+    def _keep(self, event: Event, *, shows_text: bool) -> None:
         """Journal `event`, and when it was the first of its kind."""
-        attempt = self._attempt
+        attempt, feed = self._attempt, self.feed
         if attempt.answer.thinks and attempt.first_thinking_at is None:
             attempt.first_thinking_at = time.monotonic()
         if shows_text and attempt.first_text_at is None:
             attempt.first_text_at = time.monotonic()
             self._shown = True
         number = self._next_id()
-        self._services.journal.put(self.feed, Entry(number, upstream_frame(number, event)))
-        if self.feed.cut:
+        self._services.journal.put(feed, Entry(number, upstream_frame(number, event)))
+        if feed.cut:
             raise Superseded(self.turn)
 
     async def _begun(self) -> None:
         """The answer begins: the prefix is cached, and what an earlier attempt showed is over."""
         attempt, coordinator = self._attempt, self._services.coordinator
         attempt.first_byte_at = time.monotonic()
-        plan, silence = attempt.plan, self._silence
-        assert plan is not None and silence is not None
-        # A Redis that is away is not the upstream's silence.
-        silence.reschedule(None)
+        plan = attempt.plan
+        assert plan is not None
         await persistently(
             lambda: coordinator.wrote(self.session, plan, attempt.answer.usage, attempt.answer.message_id)
         )
         await persistently(lambda: coordinator.heard(None))
-        silence.reschedule(asyncio.get_running_loop().time() + self._services.stall_s)
         attempt.plan = replace(plan, fence=None)
         if self._shown:
             number = self._next_id()
@@ -254,9 +245,9 @@ class Producer:
             self._services.journal.put(self.feed, Entry(number, restart))
         self._answer, self._shown = attempt.answer, False
 
-    def _next_id(self) -> EventId:
-        self._sequence += 1
-        return EventId(self.epoch, self._sequence)
+    def _next_id(self) -> int:
+        self._last += 1
+        return self._last
 
     async def _close_attempt(self, outcome: str) -> None:
         """Let go of what the attempt holds, and enter its call, once."""
@@ -314,7 +305,7 @@ class Producer:
             name, data = "stopped", {"turn": self.turn, "reason": fields.get("stopped"), "verdict": judged}
         else:
             name, data = ("error", problem) if problem else ("verdict", judged or {})
-        number = EventId(self.epoch, self._sequence + 1)
+        number = self._last + 1
         last = Entry(number, own_frame(number, name, data), last=True)
         appended = None
         if self._transcript is not None and problem is None:

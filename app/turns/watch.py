@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from app.store import keys
 from app.store.connection import StoreUnavailable, relinquish
-from app.store.turns import Entry, EventId, TurnState
+from app.store.turns import Entry, TurnState, event_id
 from app.turns.frames import own_frame
 from app.turns.problems import abandoned
 from app.turns.producer import Producer, Told
@@ -158,7 +158,7 @@ class Watch:
     async def _give_up(self, session: str, turn: str, epoch: int) -> None:
         """End a turn that was begun too often, or too long ago."""
         log.warning("turn %s of session %s lost its process: ended as interrupted", turn, session)
-        turns, problem, number = self._services.turns, abandoned(), EventId(epoch, 2)
+        turns, problem, number = self._services.turns, abandoned(), event_id(epoch, 2)
         last = Entry(number, own_frame(number, "error", problem), last=True)
         so_far = await asyncio.to_thread(_replayed, [entry.frame for entry in await turns.read(session, turn, 0)])
         fields = {

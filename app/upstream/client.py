@@ -7,8 +7,8 @@ writes a prompt again. The SDK retries, within bounds: a `retry-after` longer th
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,8 @@ import httpx2
 from anthropic import AsyncAnthropic, AsyncStream, DefaultAioHttpClient
 from anthropic.types import Message, RawMessageStreamEvent
 
-from app.upstream.errors import UpstreamCode, UpstreamError, from_event, from_sdk, seconds
-from app.upstream.events import Event, Splitter
+from app.upstream.errors import UpstreamCode, UpstreamError, from_sdk, seconds
+from app.upstream.flow import Flow, Rounds
 
 LONGEST_RETRY_S = 8.0
 CONNECT_TIMEOUT_S = 5.0
@@ -52,6 +52,7 @@ class Upstream:
     def __init__(self, base_url: str | None, api_key: str, *, timeout_s: float, max_retries: int) -> None:
         self._secret = api_key
         self._timeout_s = timeout_s
+        self._rounds = Rounds()
         self._client = AsyncAnthropic(
             api_key=api_key,
             base_url=base_url,
@@ -81,10 +82,9 @@ class Upstream:
         return Reply(_text(message.get("id")), message["usage"])
 
     @asynccontextmanager
-    async def ask(self, body: bytes) -> AsyncIterator[AsyncIterator[list[Event]]]:
-        """Send `body`, which asks for a stream, and have its events until `message_stop`, those that come together at
-        once. Raises `UpstreamError`, also in the middle of the events: when the stream breaks off, or says `error`. How
-        long it may be silent, once it has begun, is for the caller to say."""
+    async def ask(self, body: bytes, *, stall_s: float) -> AsyncIterator[Flow]:
+        """Send `body`, which asks for a stream, and have its events, which may not keep silent for more than `stall_s`
+        once it has begun. Raises `UpstreamError`, also in the middle of the events."""
         with self._translated():
             async with asyncio.timeout(self._timeout_s):
                 stream = await self._client.post(
@@ -97,7 +97,7 @@ class Upstream:
         try:
             with self._translated():
                 _check_kind(stream.response.headers.get("content-type", "missing"))
-            yield _Events(stream.response, self._translated)
+            yield Flow(stream.response, self._rounds, stall_s, self._translated)
         finally:
             with self._translated():
                 await stream.response.aclose()
@@ -109,6 +109,7 @@ class Upstream:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._rounds.close()
         await self._client.close()
 
     @contextmanager
@@ -161,64 +162,6 @@ async def _refuse_long_waits(response: httpx2.Response) -> None:
             wait = seconds(response.headers[header])
             if wait is None or not wait * unit_s <= LONGEST_RETRY_S:
                 response.headers["x-should-retry"] = "false"
-
-
-class _Events:
-    """The events of a response until `message_stop`: an iterator, not a generator, as it is asked for each delta."""
-
-    def __init__(self, response: httpx2.Response, translated: Callable[[], AbstractContextManager[None]]) -> None:
-        self._read = _reading(response)
-        self._translated = translated
-        self._splitter = Splitter()
-        self._error: Event | None = None
-        self._over = False
-
-    def __aiter__(self) -> "_Events":
-        return self
-
-    async def __anext__(self) -> list[Event]:
-        if self._over:
-            raise StopAsyncIteration
-        try:
-            while self._error is None:
-                chunk = await self._read()
-                if not chunk:
-                    raise UpstreamError(UpstreamCode.UNREACHABLE, "the stream broke off before its end")
-                events = self._splitter.feed(chunk)
-                for place, event in enumerate(events):
-                    if event.name == "error":
-                        self._error, events = event, events[:place]
-                        break
-                    if event.name == "message_stop":
-                        self._over, events = True, events[: place + 1]
-                        break
-                if events:
-                    return events
-            raise from_event(self._error.parsed())
-        except Exception:
-            with self._translated():
-                raise
-
-
-def _reading(response: httpx2.Response) -> Callable[[], Awaitable[bytes]]:
-    """What answers with the next part of the body, nothing at its end.
-
-    Straight from aiohttp when there is nothing to decode: the SDK's and httpx2's generators around it, which add nothing,
-    cost as much for each delta as reading it does.
-    """
-    if "content-encoding" not in response.headers:
-        inner = getattr(getattr(response.stream, "_stream", None), "_aiohttp_response", None)
-        if isinstance(inner, aiohttp.ClientResponse):
-            return inner.content.readany
-    parts = response.aiter_bytes()
-
-    async def read() -> bytes:
-        async for part in parts:
-            if part:
-                return part
-        return b""
-
-    return read
 
 
 def _check_kind(kind: str) -> None:

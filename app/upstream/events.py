@@ -45,10 +45,11 @@ class Splitter:
         """The events that are whole with `chunk`. Raises `UpstreamError` (garbled) when one is too long."""
         if self._after_cr or b"\r" in chunk:
             chunk = self._with_line_feeds(chunk)
-        *frames, self._rest = (self._rest + chunk).split(b"\n\n")
-        if len(self._rest.removesuffix(b"\n")) > MAX_EVENT_BYTES:
+        frames = (self._rest + chunk).split(b"\n\n")
+        self._rest = frames.pop()
+        if len(self._rest) > MAX_EVENT_BYTES and len(self._rest.removesuffix(b"\n")) > MAX_EVENT_BYTES:
             raise _too_long()
-        return [event for frame in frames if (event := _parse(frame)) is not None]
+        return _events(frames)
 
     def _with_line_feeds(self, chunk: bytes) -> bytes:
         # A CR ends its line at once; the LF that may follow it, here or in the next chunk, is a part of it.
@@ -59,20 +60,28 @@ class Splitter:
 
 def events_in(frames: bytes) -> list[Event]:
     """The events in `frames`, which are whole and were split once before."""
-    return [event for frame in frames.split(b"\n\n") if (event := _parse(frame)) is not None]
+    return _events(frames.split(b"\n\n"))
 
 
 def _too_long() -> UpstreamError:
     return UpstreamError(UpstreamCode.GARBLED, f"an event is longer than {MAX_EVENT_BYTES} bytes")
 
 
+def _events(frames: list[bytes]) -> list[Event]:
+    events = []
+    for frame in frames:
+        if len(frame) > MAX_EVENT_BYTES:
+            raise _too_long()
+        first, _, data = frame.partition(b"\ndata: ")
+        usual = _USUAL.get(first)
+        if usual is not None and data and b"\n" not in data:
+            events.append(Event(usual, data, frame + b"\n"))
+        elif (event := _parse(frame)) is not None:
+            events.append(event)
+    return events
+
+
 def _parse(frame: bytes) -> Event | None:
-    if len(frame) > MAX_EVENT_BYTES:
-        raise _too_long()
-    first, _, rest = frame.partition(b"\ndata: ")
-    usual = _USUAL.get(first)
-    if usual is not None and rest and b"\n" not in rest:
-        return Event(usual, rest, frame + b"\n")
     name, data, lines = "message", [], []
     for line in frame.split(b"\n"):
         field, _, value = line.partition(b":")

@@ -1,0 +1,192 @@
+"""The events of streamed answers, given to whoever takes them: as they come, or in rounds while there are many streams.
+
+With few streams each is read when something has come. A process that carries many has something to read all the time; then
+one task goes round them every few milliseconds and gives on whatever has come, stream after stream: that takes half of what
+it costs to wake each stream's own task for each event.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+
+import aiohttp
+import httpx2
+
+from app.upstream.errors import UpstreamCode, UpstreamError, from_event
+from app.upstream.events import Event, Splitter
+
+# With so many streams they are read in rounds, so many seconds apart, until there are only so few.
+MANY, EVERY_S, FEW = 16, 0.005, 8
+# How much of the bound on silence may pass before it is set anew: setting it costs more than an event does.
+REARM = 0.25
+
+# Takes an event; answers whether it wants the next one at once.
+Take = Callable[[Event], bool]
+Translated = Callable[[], AbstractContextManager[None]]
+
+
+class Flow:
+    """The events of one response until `message_stop`. Errors of its connection are raised as `translated` has them."""
+
+    def __init__(self, response: httpx2.Response, rounds: "Rounds", stall_s: float, translated: Translated) -> None:
+        self._content = _undecoded(response)
+        self._parts = response.aiter_bytes()
+        self._rounds = rounds
+        self._stall_s = stall_s
+        self._translated = translated
+        self._splitter = Splitter()
+        self._untaken: list[Event] = []
+        self._seen = 0
+        self._over = False
+        self._loop = asyncio.get_running_loop()
+        self._silence = asyncio.Timeout(None)
+        self._armed = 0.0
+
+    async def into(self, take: Take) -> Event | None:
+        """Give `take` each event, until it answers False to one, which is answered with, or there are no more (None).
+
+        Raises `UpstreamError`: when the stream breaks off, says `error`, or says nothing for `stall_s` while it is read
+        here; and what `take` raises.
+        """
+        try:
+            async with asyncio.timeout(self._stall_s) as self._silence:
+                self._armed = self._loop.time()
+                with self._rounds.one_more():
+                    declined = self._give(take)
+                    while declined is None and not self._over:
+                        if self._content is not None and self._rounds.many:
+                            declined = await self._rounds.join(self, take)
+                        else:
+                            await self._receive()
+                            declined = self._give(take)
+                    return declined
+        except TimeoutError:
+            raise UpstreamError(UpstreamCode.TIMEOUT, f"it said nothing for {self._stall_s:g} s") from None
+
+    def look(self, take: Take) -> tuple[bool, Event | None]:
+        """Give `take` what has come by now; whether that is all for this time, and the event that it declined, if any."""
+        content = self._content
+        assert content is not None
+        if content.total_bytes == self._seen and not content.is_eof() and content.exception() is None:
+            return False, None
+        try:
+            self._seen = content.total_bytes
+            chunk = content.read_nowait()
+            if chunk or content.at_eof():
+                self._arrived(chunk)
+        except Exception:
+            with self._translated():
+                raise
+        declined = self._give(take)
+        return self._over or declined is not None, declined
+
+    async def _receive(self) -> None:
+        try:
+            if self._content is None:
+                self._arrived(await anext(self._parts, b""))
+            else:
+                chunk = await self._content.readany()
+                self._seen = self._content.total_bytes
+                self._arrived(chunk)
+        except Exception:
+            with self._translated():
+                raise
+
+    def _arrived(self, chunk: bytes) -> None:
+        if not chunk:
+            raise UpstreamError(UpstreamCode.UNREACHABLE, "the stream broke off before its end")
+        self._untaken = self._splitter.feed(chunk)
+        now = self._loop.time()
+        # Bytes that are no event, such as a proxy's comments, are silence.
+        if self._untaken and now - self._armed > REARM * self._stall_s:
+            self._armed = now
+            self._silence.reschedule(now + self._stall_s)
+
+    def _give(self, take: Take) -> Event | None:
+        """The first event that `take` declines, of those that have come."""
+        events, self._untaken = self._untaken, []
+        for place, event in enumerate(events, 1):
+            if event.name == "error":
+                with self._translated():
+                    raise from_event(event.parsed())
+            wanted = take(event)
+            if event.name == "message_stop":
+                self._over = True
+                return None
+            if not wanted:
+                self._untaken = events[place:]
+                return event
+        return None
+
+
+class Rounds:
+    """The flows of a process, while they are many."""
+
+    def __init__(self) -> None:
+        self._flowing = 0
+        self._joined: dict[Flow, tuple[Take, asyncio.Future[Event | None]]] = {}
+        self._going: asyncio.Task[None] | None = None
+
+    @property
+    def many(self) -> bool:
+        """Whether there are so many flows that they are better read in rounds."""
+        return self._flowing >= MANY
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """While the block runs, there is one flow more."""
+        self._flowing += 1
+        try:
+            yield
+        finally:
+            self._flowing -= 1
+
+    async def join(self, flow: Flow, take: Take) -> Event | None:
+        """Have `flow` read in the rounds until it is over, `take` declines an event (the answer), or there are few left."""
+        over: asyncio.Future[Event | None] = asyncio.get_running_loop().create_future()
+        self._joined[flow] = (take, over)
+        if self._going is None:
+            self._going = asyncio.create_task(self._go(), name="rounds")
+        try:
+            return await over
+        finally:
+            self._joined.pop(flow, None)
+
+    async def close(self) -> None:
+        """Go no further."""
+        if self._going is not None:
+            self._going.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._going
+
+    async def _go(self) -> None:
+        try:
+            while len(self._joined) >= FEW:
+                await asyncio.sleep(EVERY_S)
+                for flow, (take, over) in list(self._joined.items()):
+                    self._visit(flow, take, over)
+        finally:
+            self._going = None
+            for _, over in self._joined.values():
+                if not over.done():
+                    over.set_result(None)
+
+    def _visit(self, flow: Flow, take: Take, over: "asyncio.Future[Event | None]") -> None:
+        if over.done():
+            return
+        try:
+            ended, declined = flow.look(take)
+        except Exception as error:
+            over.set_exception(error)
+        else:
+            if ended:
+                over.set_result(declined)
+
+
+def _undecoded(response: httpx2.Response) -> aiohttp.StreamReader | None:
+    """What aiohttp reads the body into, when there is nothing to decode: the SDK's and httpx2's generators around it, which
+    add nothing, cost as much for each delta as reading it does."""
+    if "content-encoding" in response.headers:
+        return None
+    inner = getattr(getattr(response.stream, "_stream", None), "_aiohttp_response", None)
+    return inner.content if isinstance(inner, aiohttp.ClientResponse) else None

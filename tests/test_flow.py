@@ -1,0 +1,158 @@
+"""Streams that are read in rounds end as those that are read alone: to the event, and to the error."""
+
+import asyncio
+import json
+import re
+from itertools import zip_longest
+
+from app.turns.answer import Answer
+from app.upstream import flow
+from app.upstream.client import Upstream
+from app.upstream.errors import UpstreamError
+from app.upstream.events import Event
+from tests.faults import BROKEN_STREAMS
+from tests.recorder import Exchange, Recorder, Respond, answer, sse, text_events, whole_answer
+from tests.running import until
+
+STALL_S = 1.0
+Seen = tuple[list[str], str]
+
+
+async def fall_silent(exchange: Exchange) -> None:
+    await exchange.start_stream()
+    for data in whole_answer("Silence follows")[:4]:
+        await exchange.event(data)
+    await exchange.reader.read(1)
+
+
+async def begin_twice(exchange: Exchange) -> None:
+    await exchange.start_stream()
+    await exchange.chunk(b"".join(sse(data) for data in whole_answer("One")[:-1] + whole_answer("Two")))
+    await exchange.end_stream()
+
+
+async def drip(exchange: Exchange) -> None:
+    """An answer whose events come one by one, and in halves."""
+    await exchange.start_stream()
+    first, *others = whole_answer("x")
+    for data in [first, others[0], *[text_events(f"word {number} ")[1] for number in range(20)], *others[1:]]:
+        half = len(sse(data)) // 2
+        await exchange.chunk(sse(data)[:half])
+        await asyncio.sleep(0)
+        await exchange.chunk(sse(data)[half:])
+    await exchange.end_stream()
+
+
+BREAKING: list[Respond] = [case.values[0] for case in BROKEN_STREAMS]  # type: ignore[misc]
+CASES: list[Respond] = [answer, drip, begin_twice, fall_silent, *BREAKING]
+
+
+async def seen_of(upstream: Upstream, number: int, *, together: bool) -> Seen:
+    """The events that case `number` is taken from, those that were declined marked, and what it ends with. `together`:
+    it says nothing before every other stream has begun."""
+    said: list[str] = []
+    so_far = Answer()
+    body = json.dumps({"case": number, "together": together, "stream": True}).encode()
+
+    def take(event: Event) -> bool:
+        so_far.take(event)
+        said.append(re.sub(rb"msg_[0-9]+", b"msg", event.data).decode())
+        return event.name != "message_start"
+
+    try:
+        async with upstream.ask(body, stall_s=STALL_S) as flowing:
+            while (declined := await flowing.into(take)) is not None:
+                said.append(f"declined {declined.name}")
+    except UpstreamError as error:
+        return said, error.code
+    return said, "whole"
+
+
+async def test_streams_read_in_rounds_give_what_they_give_alone(upstream: Recorder) -> None:
+    begun = asyncio.Barrier(len(CASES) * 3)
+
+    async def respond(exchange: Exchange) -> None:
+        start_stream = exchange.start_stream
+
+        async def start_with_the_others() -> None:
+            await start_stream()
+            await begun.wait()
+
+        if exchange.json["together"]:
+            exchange.start_stream = start_with_the_others  # type: ignore[method-assign, assignment]
+        await CASES[exchange.json["case"]](exchange)
+
+    upstream.default = respond
+    client = Upstream(upstream.url, "sk-test-key", timeout_s=10, max_retries=0)
+    alone = [await seen_of(client, number, together=False) for number in range(len(CASES))]
+    assert {ending for _, ending in alone} >= {"whole", "upstream_timeout", "upstream_garbled", "upstream_unreachable"}
+    visits = 0
+    look = flow.Flow.look
+
+    def counted(self: flow.Flow, take: flow.Take) -> tuple[bool, Event | None]:
+        nonlocal visits
+        visits += 1
+        return look(self, take)
+
+    flow.Flow.look = counted  # type: ignore[method-assign]
+    try:
+        together = await asyncio.gather(
+            *(seen_of(client, number, together=True) for number in [*range(len(CASES))] * 3)
+        )
+    finally:
+        flow.Flow.look = look  # type: ignore[method-assign]
+    assert visits > 0
+    for (events, ending), (events_alone, ending_alone) in zip_longest(together, alone * 3):
+        assert ending == ending_alone
+        # Of what a connection that breaks brought last, not all need have been read.
+        short, long = sorted((events, events_alone), key=len)
+        assert short == (long[: len(short)] if ending == "upstream_unreachable" else long)
+    await client.close()
+
+
+async def test_what_a_taker_raises_ends_its_own_stream_alone(upstream: Recorder) -> None:
+    client = Upstream(upstream.url, "sk-test-key", timeout_s=10, max_retries=0)
+    upstream.default = drip
+
+    async def spoiled(number: int) -> str:
+        taken = 0
+
+        def take(_: Event) -> bool:
+            nonlocal taken
+            taken += 1
+            if number % 2 and taken == 10:
+                raise LookupError(number)
+            return True
+
+        async with client.ask(b'{"stream":true}', stall_s=10) as flowing:
+            try:
+                await flowing.into(take)
+            except LookupError as error:
+                return f"spoiled {error}"
+        return f"whole {taken}"
+
+    ends = await asyncio.gather(*(spoiled(number) for number in range(flow.MANY * 2)))
+    assert ends == [f"spoiled {number}" if number % 2 else ends[0] for number in range(flow.MANY * 2)]
+    assert ends[0].startswith("whole")
+    await client.close()
+
+
+async def test_who_gives_up_a_stream_that_is_read_in_rounds_leaves_them(upstream: Recorder) -> None:
+    client = Upstream(upstream.url, "sk-test-key", timeout_s=10, max_retries=0)
+    upstream.default = fall_silent
+
+    async def reading() -> None:
+        async with client.ask(b'{"stream":true}', stall_s=60) as flowing:
+            await flowing.into(lambda _: True)
+
+    tasks = [asyncio.create_task(reading()) for _ in range(flow.MANY * 2)]
+    rounds = vars(client)["_rounds"]
+    joined = vars(rounds)["_joined"]
+    await asyncio.to_thread(until, lambda: len(joined) >= flow.MANY, "the rounds")
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert all(task.cancelled() for task in tasks)
+    assert not joined
+    assert not rounds.many
+    await client.close()
