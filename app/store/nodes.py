@@ -73,7 +73,9 @@ class Node:
     def shaped(self, commands: Iterable[Command], answers: Iterable[Any]) -> list[Any]:
         """`answers` as redis-py gives them to those who send `commands`: pairs as a dict, for one."""
         return [
-            answer if (shape := self._shapes.get(command[0])) is None or isinstance(answer, Exception) else shape(answer)
+            answer
+            if (shape := self._shapes.get(command[0])) is None or isinstance(answer, Exception)
+            else shape(answer)
             for command, answer in zip(commands, answers, strict=False)
         ]
 

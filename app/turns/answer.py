@@ -7,7 +7,6 @@ from app.ledger.usage import Usage
 from app.upstream.errors import UpstreamCode, UpstreamError
 from app.upstream.events import Event
 
-
 # The parts of a block that come in pieces, by the deltas that bring them.
 _GROWING = {"text_delta": "text", "thinking_delta": "thinking"}
 

@@ -5,7 +5,7 @@ Every process runs one of these. A turn is produced by the process that accepted
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from app.turns.journal import Journal, first_entry
 from app.turns.producer import Producer, Told
 from app.turns.running import Running
 from app.turns.services import Services
+from app.turns.tail import Tail
 from app.turns.watch import VOUCHED_MS, Watch
 from app.warm.coordinator import Plan
 
@@ -146,11 +147,11 @@ class Asking:
         self._running.start(Producer(self._services, session, turn, question, feed, asked_at=asked_at, plan=plan))
         return turn
 
-    async def follow(self, session: SessionRecord, turn: str) -> AsyncIterator[bytes]:
+    async def follow(self, session: SessionRecord, turn: str) -> Tail:
         """The frames of a turn that `ask` has just accepted, until its end."""
         return await self.journal.tail(session.id, turn, 0)
 
-    async def tail(self, turn: str, owner: str, after: int) -> AsyncIterator[bytes]:
+    async def tail(self, turn: str, owner: str, after: int) -> Tail:
         """The turn's frames after event `after`, until its end. Raises `UnknownTurn`, `JournalGone`, and `Draining`."""
         session = await self._session_of(turn, owner)
         if self._draining and turn not in self._running:

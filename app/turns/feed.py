@@ -6,6 +6,7 @@ A client is an index into its turn's frames, so a slow one costs nothing and hol
 import asyncio
 import time
 from bisect import bisect_right
+from collections.abc import Callable
 
 from app.store.turns import Entry
 
@@ -18,7 +19,7 @@ ENOUGH_BYTES = 65_536
 class Feed:
     """A turn's events in this process: frames in order, and whether more can come.
 
-    `cut` means that this process will not learn the rest: clients have to come back.
+    `cut` means that this process will not learn the rest: clients have to come back. `listeners` are called at all news.
     """
 
     def __init__(self, session: str, turn: str) -> None:
@@ -30,7 +31,12 @@ class Feed:
         self.cut = False
         self.clients = 0
         self._left_at = time.monotonic()
-        self._waiting: set[asyncio.Future[None]] = set()
+        self.listeners: set[Callable[[], None]] = set()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come from here."""
+        return self.ended or self.cut
 
     @property
     def last(self) -> int:
@@ -77,12 +83,12 @@ class Feed:
 
     async def change(self) -> None:
         """Wait for more frames, or for the news that there will be none."""
-        changed = asyncio.get_running_loop().create_future()
-        self._waiting.add(changed)
+        changed = asyncio.Event()
+        self.listeners.add(changed.set)
         try:
-            await changed
+            await changed.wait()
         finally:
-            self._waiting.discard(changed)
+            self.listeners.discard(changed.set)
 
     def _enough(self, index: int) -> int:
         most, size = min(len(self.frames), index + MOST_AT_ONCE), 0
@@ -92,7 +98,5 @@ class Feed:
         return index
 
     def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, set()
-        for changed in waiting:
-            if not changed.done():
-                changed.set_result(None)
+        for listener in list(self.listeners):
+            listener()

@@ -8,12 +8,12 @@ by one task for all of them.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from app.store.connection import StoreUnavailable, relinquish
 from app.store.turns import Entry, Turns, event_id
 from app.turns.feed import Feed
+from app.turns.tail import Tail
 
 log = logging.getLogger("headstart.journal")
 
@@ -111,9 +111,10 @@ class Journal:
             self.end(feed, None)
         self._produced.discard(turn)
 
-    async def tail(self, session: str, turn: str, after: int) -> AsyncIterator[bytes]:
-        """The frames of `turn` after event `after`, until its end. Raises `JournalGone`, before the first frame."""
-        return self._frames(self._feeds.get(turn) or await self._open_remote(session, turn), after)
+    async def tail(self, session: str, turn: str, after: int) -> Tail:
+        """The frames of `turn` after event `after`, until its end. Raises `JournalGone`."""
+        feed = self._feeds.get(turn) or await self._open_remote(session, turn)
+        return Tail(after, lambda: self._entered(feed), self._forget_unread)
 
     async def mark_tailed(self) -> None:
         """Tell whoever produces the turns that our clients read, and this process does not produce, that they are read."""
@@ -130,24 +131,10 @@ class Journal:
                 feed.abandon()
                 self._forget_unread(feed)
 
-    async def _frames(self, feed: Feed, after: int) -> AsyncIterator[bytes]:
+    def _entered(self, feed: Feed) -> Feed:
         # A client that never gets here leaves nothing behind. Others may have come to this turn meanwhile, or gone.
-        feed = feed if feed.cut else self._feeds.setdefault(feed.turn, feed)
         self._followed.set()
-        feed.enter()
-        try:
-            while True:
-                chunk, last = feed.after(after)
-                if chunk:
-                    yield chunk
-                elif last == after:
-                    if feed.ended or feed.cut:
-                        return
-                    await feed.change()
-                after = last
-        finally:
-            feed.leave()
-            self._forget_unread(feed)
+        return feed if feed.cut else self._feeds.setdefault(feed.turn, feed)
 
     def _forget_unread(self, feed: Feed) -> None:
         # Whoever comes back after a feed was cut off needs a new one, even while others still read the old one's rest.

@@ -160,8 +160,8 @@ async def ask_session(session: str, body: AskBody, rooms: InRooms, visitor: Visi
         with tracing.span("ask", found.id, found.digests[-1]):
             turn = await rooms.asking.ask(found, question)
             tracing.note(turn=turn)
-    frames = await rooms.asking.follow(found, turn)
-    return event_stream(with_html(frames) if render == "html" else frames, turn)
+    tail = await rooms.asking.follow(found, turn)
+    return event_stream(with_html(aiter(tail)) if render == "html" else tail, turn)
 
 
 @router.post(

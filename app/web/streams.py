@@ -10,6 +10,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app.turns.tail import Tail
 from app.web.guards import BARE_SEND
 
 log = logging.getLogger("headstart.web")
@@ -50,10 +51,16 @@ class _Frames(EventSourceResponse):
     async def _stream_response(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         frames: Any = self.body_iterator
-        async with aclosing(frames):
-            async for chunk in frames:
-                await self._send_body({"type": "http.response.body", "body": chunk, "more_body": True})
+        if isinstance(frames, Tail):
+            await frames.into(self._send_chunk)
+        else:
+            async with aclosing(frames):
+                async for chunk in frames:
+                    await self._send_chunk(chunk)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_chunk(self, chunk: bytes) -> None:
+        await self._send_body({"type": "http.response.body", "body": chunk, "more_body": True})
 
     async def _attend(self, receive: Receive, streaming: "asyncio.Task[Any]") -> None:
         """Say now and then that we are there, and have `streaming` end when the client is gone, or takes nothing."""
@@ -69,13 +76,13 @@ class _Frames(EventSourceResponse):
         ping = ServerSentEvent('{"type":"ping"}', event="ping", sep="\n").encode()
         try:
             async with asyncio.timeout(TAKES_NOTHING_S):
-                await self._send_body({"type": "http.response.body", "body": ping, "more_body": True})
+                await self._send_chunk(ping)
         except TimeoutError:
             log.info("a client that took nothing for %s s was cut off", TAKES_NOTHING_S)
             return False
         return True
 
 
-def event_stream(frames: AsyncIterator[bytes], turn: str) -> EventSourceResponse:
+def event_stream(frames: Tail | AsyncIterator[bytes], turn: str) -> EventSourceResponse:
     """`frames` as they come, a `ping` when nothing else was to be done for a while, and the turn's id in `Turn-Id`."""
     return _Frames(frames, headers={"Turn-Id": turn})

@@ -35,7 +35,7 @@ async def tail_turn(
     # A browser's EventSource repeats its first address when it comes back, and adds the header.
     seen = max(after, _event_id(last_event_id))
     if render == "html":
-        return event_stream(with_html(await rooms.asking.tail(turn, asker, 0), seen), turn)
+        return event_stream(with_html(aiter(await rooms.asking.tail(turn, asker, 0)), seen), turn)
     return event_stream(await rooms.asking.tail(turn, asker, seen), turn)
 
 
