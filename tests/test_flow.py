@@ -5,6 +5,9 @@ import json
 import re
 from itertools import zip_longest
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from app.turns.answer import Answer
 from app.upstream import flow
 from app.upstream.client import Upstream
@@ -156,3 +159,17 @@ async def test_who_gives_up_a_stream_that_is_read_in_rounds_leaves_them(upstream
     assert not joined
     assert not rounds.many
     await client.close()
+
+
+@given(st.lists(st.tuples(st.floats(0.001, 10), st.floats(0, 1)), min_size=1, max_size=40))
+def test_rounds_are_longer_the_busier_the_thread_is_and_within_bounds(rounds: list[tuple[float, float]]) -> None:
+    now = used = busier_used = 0.0
+    pace, busier = flow.Pace(now, used), flow.Pace(now, busier_used)
+    for took, share in rounds:
+        now += took
+        used += took * share
+        busier_used += took * (share + 1) / 2
+        pause = pace.pause_s(now, used)
+        assert flow.EVERY_S <= pause <= busier.pause_s(now, busier_used) <= flow.LONGEST_S * 1.001
+        if max(share for _, share in rounds) <= flow.BUSY - 0.01:
+            assert pause == flow.EVERY_S

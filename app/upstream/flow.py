@@ -6,6 +6,7 @@ it costs to wake each stream's own task for each event.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
@@ -15,8 +16,13 @@ import httpx2
 from app.upstream.errors import UpstreamCode, UpstreamError, from_event
 from app.upstream.events import Event, Splitter
 
-# With so many streams they are read in rounds, so many seconds apart, until there are only so few.
-MANY, EVERY_S, FEW = 16, 0.005, 8
+# With so many streams they are read in rounds, until there are only so few.
+MANY, FEW = 16, 8
+# The seconds between two rounds: the first while the thread has time to spare, up to the second as it is `BUSY` and more.
+# Then several events of a stream go together: the alternative is that all wait for their turn, and just as long.
+EVERY_S, LONGEST_S, BUSY = 0.005, 0.03, 0.75
+# How much the last round counts in how busy the thread is said to be.
+NEWEST = 0.1
 # How much of the bound on silence may pass before it is set anew: setting it costs more than an event does.
 REARM = 0.25
 
@@ -119,6 +125,23 @@ class Flow:
         return None
 
 
+class Pace:
+    """How long to wait between two rounds, for a thread that at time `now` has used so many seconds of CPU."""
+
+    def __init__(self, now: float, used: float) -> None:
+        self._now = now
+        self._used = used
+        self._busy = 0.0
+
+    def pause_s(self, now: float, used: float) -> float:
+        """The seconds to wait, if it is `now` and the thread has used so many."""
+        if now > self._now:
+            share = min(1.0, (used - self._used) / (now - self._now))
+            self._busy += (share - self._busy) * NEWEST
+        self._now, self._used = now, used
+        return EVERY_S + max(0.0, (self._busy - BUSY) / (1 - BUSY)) * (LONGEST_S - EVERY_S)
+
+
 class Rounds:
     """The flows of a process, while they are many."""
 
@@ -161,8 +184,9 @@ class Rounds:
 
     async def _go(self) -> None:
         try:
+            pace = Pace(time.monotonic(), time.thread_time())
             while len(self._joined) >= FEW:
-                await asyncio.sleep(EVERY_S)
+                await asyncio.sleep(pace.pause_s(time.monotonic(), time.thread_time()))
                 for flow, (take, over) in list(self._joined.items()):
                     self._visit(flow, take, over)
         finally:
