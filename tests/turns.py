@@ -19,10 +19,12 @@ def told(got: list[Event]) -> list[tuple[int | None, str, Any]]:
 
 
 @contextmanager
-def half_answered(client: Client, upstream: Recorder, question: str = "Halves?") -> Iterator[tuple[str, str, Any]]:
-    """A session with a turn of which half has come: session, turn, and the asker's stream."""
+def half_answered(
+    client: Client, upstream: Recorder, question: str = "Halves?", session: str | None = None
+) -> Iterator[tuple[str, str, Any]]:
+    """A session, a new one unless it is given, with a turn of which half has come: session, turn, and the asker's stream."""
     upstream.script.append(halfway(FIRST_HALF + " and the second."))
-    session = client.start()["session"]
+    session = session or client.start()["session"]
     with client.asking(session, question) as stream:
         turn = next(stream).data["turn"]
         for event in stream:

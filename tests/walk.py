@@ -58,6 +58,10 @@ def walk(client: Client, other: Client, upstream: Recorder) -> None:
     listed = other.http.get("/api/sessions", params={"q": "walk"}).json()["sessions"]
     assert [one["session"] for one in listed] == [forked, session]
 
+    forking = {"after_turn": 2, "isolation": "session"}
+    copy = other.http.post(f"/api/sessions/{session}/fork", json=forking).json()["session"]
+    assert client.ask(copy, "Cold?")[-1].name == "verdict"
+
     client.add_context("refused", instructions="Refused.")
     upstream.script.append(refuse(529, "overloaded_error", "Overloaded"))
     refused = client.warm(client.start("refused")["session"], wait=True)
@@ -65,7 +69,8 @@ def walk(client: Client, other: Client, upstream: Recorder) -> None:
 
     assert other.http.get("/api/stats").json()["totals"]["ask_calls"] == len(upstream.asks)
     assert other.http.delete(f"/api/sessions/{session}").status_code == 204
-    assert client.http.get(f"/api/sessions/{session}").status_code == 404
+    for gone in (session, copy):
+        assert client.http.get(f"/api/sessions/{gone}").status_code == 404
     assert other.http.delete("/api/contexts/refused").status_code == 204
     assert client.http.get("/readyz").status_code == 200
 

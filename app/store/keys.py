@@ -76,6 +76,10 @@ def ends(session: str) -> str:
     return f"hs:{{{session}}}:ends"
 
 
+def copies(session: str) -> str:
+    return f"hs:{{{session}}}:copies"
+
+
 def turn_list(session: str) -> str:
     return f"hs:{{{session}}}:turns"
 

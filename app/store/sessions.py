@@ -1,7 +1,9 @@
 """Stored sessions: who owns one, which context it is over, and its transcript's bytes.
 
 `hs:{s}:session` is a hash of small facts, `hs:{s}:transcript` the bytes its complete turns appended, `hs:{s}:ends` where
-each of them ends, `hs:{s}:turns` the ids of all its turns, in order. A transcript grows only in `finish_turn.lua`.
+each of them ends, `hs:{s}:turns` the ids of all its turns, in order, `hs:{s}:copies` a set of the copies that were made of
+it. A transcript grows only in `finish_turn.lua`. A copy is in no list: it is in that set before it is stored and for as long
+as it is there, and never outlives what it is a copy of.
 
 Three sorted sets lead to sessions: an owner's, by when each was last asked (`app/store/listing.py` reads it), that of a
 family, which has what was forked from one another, and a share of all sessions, by when each was last used. They live in
@@ -24,7 +26,8 @@ class SessionRecord:
     one per complete turn and the current one last, `sizes` their bytes; `running` is the turn that runs, or None;
     `last_message` the upstream's id of the last complete turn's answer; of the prefixes' bytes, `pdf_bytes` are PDFs with
     `pages` in all. `title` is what the owner calls it, if anything. A fork has the `family` of what it was forked from,
-    whose trace is `parent`, and `shared` are the traces of the turns that it began with."""
+    whose trace is `parent`, and `shared` are the traces of the turns that it began with. A copy, which is no branch, is
+    the copy of session `copy_of`."""
 
     id: str
     owner: str
@@ -44,6 +47,7 @@ class SessionRecord:
     family: str = ""
     parent: str | None = None
     shared: tuple[str, ...] = ()
+    copy_of: str | None = None
 
     @property
     def size(self) -> int:
@@ -70,6 +74,7 @@ class Sessions:
                 *("digests", ",".join(record.digests), "running", ""),
                 *("pdf_bytes", record.pdf_bytes, "pages", record.pages, "title", record.title or ""),
                 *("family", record.family, "parent", record.parent or "", "shared", ",".join(record.shared)),
+                *("copy_of", record.copy_of or ""),
             )
         ]
         if transcript:
@@ -96,6 +101,15 @@ class Sessions:
         born: list[str | int] = [parent.created_ms, parent.id, fork.created_ms, fork.id]
         await self._store.do("ZADD", keys.family(fork.family), *born)
 
+    async def note_copy(self, original: str, copy: str) -> bool:
+        """Have `copy` be erased with `original`; whether that is still there."""
+        return bool(await self._store.run("note_copy", [keys.session(original), keys.copies(original)], [copy]))
+
+    async def copies(self, record: SessionRecord) -> list[SessionRecord]:
+        """The copies of the session that are there."""
+        names = [name.decode() for name in await self._store.do("SMEMBERS", keys.copies(record.id))]
+        return [copy for copy in await self.get_all(names) if copy is not None] if names else []
+
     async def family(self, record: SessionRecord, most: int) -> list[SessionRecord]:
         """What was forked from one another and is still there, the eldest first: at least `record`, at most `most`."""
         names = await self._store.do("ZRANGE", keys.family(record.family), 0, most - 1)
@@ -115,16 +129,31 @@ class Sessions:
         return turns or b"", [json.loads(end) for end in ends]
 
     async def erase(self, record: SessionRecord) -> None:
-        """Erase the session, its transcript, its turns and their journals."""
+        """Erase the session, its transcript, its turns and their journals, and before it its copies."""
         session = record.id
-        named = [name(session) for name in (keys.session, keys.transcript, keys.ends, keys.turn_list)]
+        await self._erase(session)
+        commands: list[Command] = [
+            ("ZREM", keys.sessions_of(record.owner), session),
+            ("ZREM", keys.family(record.family), session),
+        ]
+        if record.copy_of is not None:
+            commands.append(("SREM", keys.copies(record.copy_of), session))
+        await self._store.batch(commands)
+
+    async def _erase(self, session: str) -> None:
+        """Erase what is `session`'s own, and its copies; also of one that is only half made, or half erased."""
+        named = [name(session) for name in (keys.session, keys.transcript, keys.ends, keys.turn_list, keys.copies)]
         prefixes = [name(session, "") for name in (keys.turn, keys.journal, keys.tailed)]
-        turns = await self._store.run("erase_session", named, prefixes)
+        while True:
+            copies, turns = await self._store.run("erase_session", named, prefixes)
+            if not copies:
+                break
+            names = [name.decode() for name in copies]
+            for name, copy in zip(names, await self.get_all(names), strict=True):
+                await (self.erase(copy) if copy is not None else self._erase(name))
+            await self._store.do("SREM", keys.copies(session), *copies)
         if turns:
             await self._store.do("ZREM", keys.RUNNING, *turns)
-        await self._store.batch(
-            [("ZREM", keys.sessions_of(record.owner), session), ("ZREM", keys.family(record.family), session)]
-        )
         await self.forget(session)
 
     async def use(self, session: str) -> None:
@@ -167,4 +196,5 @@ def _record(session: str, fields: dict[bytes, bytes]) -> SessionRecord | None:
         family=text.get("family") or keys.trace(session),
         parent=text.get("parent") or None,
         shared=tuple(shared.split(",")) if shared else (),
+        copy_of=text.get("copy_of") or None,
     )

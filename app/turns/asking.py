@@ -171,11 +171,11 @@ class Asking:
     async def _accept(self, session: SessionRecord, turn: str, question: str, plan: Plan) -> Entry:
         asked_ms = round(self._clock() * 1000)
         listing = self._services.listing
-        # Before the turn is there: what was asked is never missing in its owner's list.
-        await asyncio.gather(
-            self._services.turns.vouch([turn], VOUCHED_MS),
-            listing.note(session.owner, Place(asked_ms, session.id)),
-        )
+        beforehand = [self._services.turns.vouch([turn], VOUCHED_MS)]
+        if session.copy_of is None:
+            # Before the turn is there: what was asked is never missing in its owner's list.
+            beforehand.append(listing.note(session.owner, Place(asked_ms, session.id)))
+        await asyncio.gather(*beforehand)
         number = event_id(0, 1)
         first = first_entry(own_frame(number, "turn", self._first_event(FirstEvent(session.id, turn, plan))))
         fields: dict[str, str | int] = {"session": session.id, "question": question, "asked_ms": asked_ms}

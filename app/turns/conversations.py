@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import Any
 
 from app.models import find_model
@@ -123,6 +124,9 @@ class Conversations:
         if record is None or record.owner != owner:
             raise UnknownSession(session)
         await self._retention.used(session)
+        if record.copy_of is not None:
+            # It goes with what it is a copy of, which is therefore not to go before it.
+            await self._retention.used(record.copy_of)
         return record
 
     async def turns_of(self, record: SessionRecord) -> list[TurnView]:
@@ -131,9 +135,11 @@ class Conversations:
 
     async def fork(self, record: SessionRecord, after_turn: int, *, isolated: bool = False) -> SessionRecord:
         """A new session that shares the prefix up to and including turn `after_turn` (0: only the context). An `isolated`
-        one says the same to the model, but what it thought, over a prefix that nobody shares, and is no branch.
+        one says the same to the model, but what it thought, over a prefix that nobody shares. It is no branch but a copy:
+        in no list, and erased with `record`.
 
-        Raises `NoSuchTurn` when that turn added nothing to the transcript, and `ContextGone`.
+        Raises `NoSuchTurn` when that turn added nothing to the transcript, `ContextGone`, and `UnknownSession` when
+        `record` was erased before its copy was made.
         """
         transcript = await self._prefixes.of(record)
         turns = (await self._turns.of_session(record.id))[:after_turn]
@@ -149,26 +155,51 @@ class Conversations:
             running=None,
             parent=keys.trace(record.id),
             shared=(*record.shared, *(keys.trace(turn["turn"]) for turn in turns[len(record.shared) :]))[:after_turn],
+            copy_of=None,
         )
         if isolated:
             isolation = _isolation_of(forked.id)
             opening = await self._prefixes.opening(record.context, Parameters(**record.parameters), isolation)
             transcript = await asyncio.to_thread(_retold, Transcript(opening, b"", (), transcript.ttl), turns)
-            family = keys.trace(forked.id)
-            forked = replace(forked, isolation=isolation, family=family, parent=None, shared=(), digests=(), sizes=())
+            forked = replace(
+                forked,
+                isolation=isolation,
+                digests=(),
+                sizes=(),
+                family=keys.trace(forked.id),
+                parent=None,
+                shared=(),
+                copy_of=record.id,
+            )
         for count in range(len(forked.digests), complete + 1):
             forked = await self._measured(forked, transcript.until(count))
         shared = transcript.until(complete)
+        if isolated:
+            # Before it is there, so that none is left that nothing leads to; and after, should it have come too late.
+            await self._note_copy(record, forked)
         await self._sessions.create(forked, shared.turns, [end.as_list() for end in shared.ends])
         await self._turns.copy(forked.id, turns)
-        if not isolated:
+        if isolated:
+            await self._note_copy(record, forked)
+        else:
             # When it has everything: nobody is to be led to half a branch.
             await self._sessions.relate(record, forked)
         return forked
 
+    async def with_copies(self, record: SessionRecord) -> list[SessionRecord]:
+        """What goes when the session is erased: its copies, and theirs, and it."""
+        copies = [await self.with_copies(copy) for copy in await self._sessions.copies(record)]
+        return [*chain.from_iterable(copies), record]
+
     async def erase(self, record: SessionRecord) -> None:
-        """Erase the session with its transcript, turns and journals."""
+        """Erase the session with its transcript, turns and journals, and its copies with it."""
         await self._sessions.erase(record)
+
+    async def _note_copy(self, original: SessionRecord, copy: SessionRecord) -> None:
+        """Have `copy` be erased with `original`; at once, when that is gone. Raises `UnknownSession` then."""
+        if not await self._sessions.note_copy(original.id, copy.id):
+            await self._sessions.erase(copy)
+            raise UnknownSession(original.id)
 
     async def _measured(self, record: SessionRecord, transcript: Transcript) -> SessionRecord:
         """`record` with its current prefix's digest, size and breakpoints."""

@@ -142,7 +142,7 @@ class ForkBody(Taken):
     after_turn: Annotated[int, Field(ge=0, examples=[1])]
     """The last turn that is shared; 0 shares the context alone."""
     isolation: Literal["shared", "session"] = "shared"
-    """`session`: a copy that shares the cache with nobody, and is no branch of this one."""
+    """`session`: a copy that shares the cache with nobody, is in no list, is no branch, and is erased with this one."""
 
 
 class TitleBody(Taken):

@@ -102,12 +102,13 @@ async def show_passage(
     responses=problems(*_MISSING, "invalid_request"),
 )
 async def erase_session(session: str, rooms: InRooms, asker: Asker, branches: WithBranches = False) -> Response:
-    """Erase a conversation: its transcript, its turns and their journals."""
+    """Erase a conversation: its transcript, its turns and their journals, and its copies with it."""
     found = await rooms.conversations.get(session, asker)
-    for one in await rooms.finding.relatives(found) if branches else [found]:
-        if one.running is not None:
-            await rooms.asking.stop(one.running, asker)
-        await rooms.conversations.erase(one)
+    for each in await rooms.finding.relatives(found) if branches else [found]:
+        for one in await rooms.conversations.with_copies(each):
+            if one.running is not None:
+                await rooms.asking.stop(one.running, asker)
+            await rooms.conversations.erase(one)
     return Response(status_code=204)
 
 
