@@ -222,9 +222,9 @@ class Chat {
     let lanes = [];
     this.composer.lock(true);
     try {
-      const others = beside.questions.map(async (other) => branchOff(await this.#open(), after, other, signal));
-      if (beside.without) others.push(this.#open().then((session) => withoutHeadstart(session, after, question, signal)));
-      lanes = await Promise.all(others);
+      const others = beside.questions.map(async (other) => branchOff(await this.#open(), after, other));
+      if (beside.without) others.push(this.#open().then((session) => withoutHeadstart(session, after, question)));
+      lanes = await this.lanes.open(others, signal);
     } catch (error) {
       if (signal.aborted) return;
       this.together.give(beside);
@@ -234,7 +234,10 @@ class Chat {
     }
     const turn = await this.ask(question);
     const view = turn && this.conversation.view(turn);
-    if (!view) return this.together.give(beside);
+    if (!view) {
+      this.together.give(beside);
+      return this.lanes.close(lanes);
+    }
     if (lanes.length) await this.lanes.run(view.node, lanes, signal);
     if (lanes.length && !signal.aborted) this.#learn();
   }

@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * Questions that are asked beside the conversation's own turn: others from the same point, each in a branch of its own, or
- * the same one without Headstart. They stand beside it where there is room, and live as long as the page shows them.
+ * the same one without Headstart. They stand beside it where there is room, and live as long as the page shows them; what was
+ * made for them and is not to stay on the server is erased.
  */
 import { call, Problem, send } from './api.js';
 import { TurnView } from './conversation.js';
@@ -9,25 +10,59 @@ import { follow, turnOf } from './turn.js';
 
 /** @typedef {{session: string, question: string, label: string, passing: boolean}} Lane a `passing` one is erased in the end */
 
-/** @param {string} session @param {number} after @param {string} question @param {AbortSignal} signal @returns {Promise<Lane>} */
+/** @param {string} session @param {number} after @param {string} question @param {AbortSignal} [signal] @returns {Promise<Lane>} */
 export async function branchOff(session, after, question, signal) {
   const fork = await call('POST', `/api/sessions/${session}/fork`, { after_turn: after }, signal);
   return { session: fork.session, question, label: '', passing: false };
 }
 
-/** @param {string} session @param {number} after @param {string} question @param {AbortSignal} signal @returns {Promise<Lane>} */
-export async function withoutHeadstart(session, after, question, signal) {
-  const copy = await call('POST', `/api/sessions/${session}/fork`, { after_turn: after, isolation: 'session' }, signal);
+/** @param {string} session @param {number} after @param {string} question @returns {Promise<Lane>} */
+export async function withoutHeadstart(session, after, question) {
+  const copy = await call('POST', `/api/sessions/${session}/fork`, { after_turn: after, isolation: 'session' });
   return { session: copy.session, question, label: 'Without Headstart', passing: true };
 }
 
 export class Lanes {
   /** @type {Set<import('./turn.js').Turn>} */
   #running = new Set();
+  /** Those that are to be erased: copies in the end, others if they are not asked. @type {Set<string>} */
+  #passing = new Set();
 
   /** @param {(session: string) => void} go to a branch */
   constructor(go) {
     this.go = go;
+    addEventListener('pagehide', () => this.#passing.forEach((session) => this.#erase(session)));
+  }
+
+  /**
+   * All of them, or none: then those that were made are erased, also when that is heard only later.
+   * @param {Promise<Lane>[]} making without a signal, as the server makes what nobody waits for any more
+   * @param {AbortSignal} signal @returns {Promise<Lane[]>}
+   */
+  async open(making, signal) {
+    for (const lane of making) lane.then(({ session }) => this.#passing.add(session), () => {});
+    const left = new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
+    try {
+      return await Promise.race([Promise.all(making), left]);
+    } catch (error) {
+      for (const lane of making) lane.then(({ session }) => this.#erase(session), () => {});
+      throw error;
+    }
+  }
+
+  /** Erases lanes that are not to be asked after all. @param {Lane[]} lanes */
+  close(lanes) {
+    return Promise.all(lanes.map(({ session }) => this.#erase(session)));
+  }
+
+  /** @param {string} session */
+  async #erase(session) {
+    try {
+      await fetch(`/api/sessions/${session}`, { method: 'DELETE', keepalive: true });
+      this.#passing.delete(session);
+    } catch {
+      // It is tried again when the page goes, and goes with its conversation at the latest.
+    }
   }
 
   /** @param {HTMLElement} article of the conversation's own turn @param {Lane[]} lanes @param {AbortSignal} signal */
@@ -49,6 +84,7 @@ export class Lanes {
     row.append(view.node);
     const tick = setInterval(() => view.tick(), 250);
     this.#running.add(turn);
+    if (!lane.passing) this.#passing.delete(lane.session);
     try {
       const response = await send('POST', `/api/sessions/${lane.session}/ask?render=html`, { question: lane.question }, { signal });
       turn.id = response.headers.get('Turn-Id') || '';
@@ -59,7 +95,7 @@ export class Lanes {
     } finally {
       clearInterval(tick);
       this.#running.delete(turn);
-      if (lane.passing) fetch(`/api/sessions/${lane.session}`, { method: 'DELETE', keepalive: true }).catch(() => {});
+      if (lane.passing) await this.#erase(lane.session);
     }
   }
 

@@ -1,12 +1,16 @@
 """Many conversations and many branches: found, forked, asked at once, compared, and done by keyboard alone."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Response, Route, expect
 
 from tests.browser.chat import Chat
+from tests.browser.conftest import Complaints
 from tests.browser.serving import Gate
+from tests.running import until
 
 
 def sidebar(page: Page) -> Locator:
@@ -180,6 +184,114 @@ def test_a_later_question_without_headstart_is_asked_of_the_whole_conversation(c
         expect(lane.locator(".cache")).to_contain_text(cache)
     expect(lanes).to_have_count(2)
     assert chat.stored()["turns"][1]["branches"] == [chat.stored()["session"]]
+
+
+def copies(chat: Chat) -> list[str]:
+    """The ids of the copies that the page has made until now, as they come."""
+    made: list[str] = []
+
+    def note(answer: Response) -> None:
+        if answer.url.endswith("/fork") and "isolation" in (answer.request.post_data or ""):
+            made.append(answer.json()["session"])
+
+    chat.page.on("response", note)
+    return made
+
+
+def is_there(chat: Chat, session: str) -> bool:
+    return chat.page.request.get(f"{chat.url}/api/sessions/{session}").status == 200
+
+
+def expect_noted(chat: Chat, noted: Sequence[object], count: int) -> None:
+    """What a listener notes of the page has come to so many: it is told while something is asked of the page."""
+    until(lambda: chat.page.title() and len(noted) == count, "what the page does")
+
+
+def expect_erased(chat: Chat, made: list[str], count: int) -> None:
+    """`count` copies were made, and none is left."""
+    expect_noted(chat, made, count)
+    until(lambda: not any(is_there(chat, copy) for copy in made), "erasing the copies")
+
+
+def compared(chat: Chat, question: str) -> None:
+    """Ask `question` without Headstart, too."""
+    chat.input.fill(question)
+    chat.page.get_by_role("button", name="Without Headstart, too").click()
+    chat.input.press("Enter")
+
+
+def test_while_the_question_without_headstart_is_answered_it_is_in_no_list_and_a_reload_ends_it(
+    gated: Chat, gate: Gate
+) -> None:
+    page = gated.page
+    made = copies(gated)
+    answered(gated, "Which ship is ship 41?")
+    gate.hold_answers(after_deltas=1)
+    compared(gated, "Which ship is ship 42?")
+    lanes = page.locator(".lanes article")
+    for lane in lanes.all():
+        expect(lane.locator(".prose")).not_to_be_empty()
+    expect(lanes).to_have_count(2)
+    with page.expect_response(lambda answer: urlsplit(answer.url).path == "/api/sessions"):
+        page.get_by_label("Search conversations").fill("ship")
+    expect(rows(page)).to_have_count(1)
+    (copy,) = made
+    assert is_there(gated, copy)
+    page.reload()
+    expect(gated.turns).to_have_count(2)
+    expect_erased(gated, made, 1)
+    gate.open_all()
+
+
+def test_a_question_that_is_refused_leaves_no_copy(gated: Chat, complaints: Complaints) -> None:
+    complaints.expects("429")
+    page = gated.page
+    made = copies(gated)
+    answered(gated, "Which ship is ship 41?")
+    refusal = {"status": 429, "code": "limit_reached", "title": "Too many questions.", "retryable": True}
+    page.route("**/ask*", lambda route: route.fulfill(status=429, json=refusal), times=1)
+    compared(gated, "Which ship is ship 42?")
+    expect(gated.notice).to_contain_text("Too many questions.")
+    expect_erased(gated, made, 1)
+    expect(page.get_by_role("button", name="Without Headstart, too")).to_have_attribute("aria-pressed", "true")
+    gated.input.press("Enter")
+    lanes = page.locator(".lanes article")
+    expect(lanes).to_have_count(2)
+    for lane in lanes.all():
+        gated.expect_state(lane, "done")
+    expect_erased(gated, made, 2)
+
+
+def test_of_lanes_that_cannot_all_be_made_and_of_those_that_nobody_waits_for_none_stays(
+    gated: Chat, complaints: Complaints
+) -> None:
+    complaints.expects("429")
+    page = gated.page
+    made = copies(gated)
+    answered(gated, "Which ship is ship 41?")
+    refusal = {"status": 429, "code": "limit_reached", "title": "Too many conversations.", "retryable": True}
+
+    def refuse_branches(route: Route) -> None:
+        if "isolation" in (route.request.post_data or ""):
+            return route.continue_()
+        return route.fulfill(status=429, json=refusal)
+
+    page.route("**/fork", refuse_branches)
+    gated.input.fill("Which ship is ship 43?")
+    page.get_by_role("button", name="Ask another, too").click()
+    compared(gated, "Which ship is ship 42?")
+    expect(gated.notice).to_contain_text("Too many conversations.")
+    expect_erased(gated, made, 1)
+    page.unroute("**/fork")
+
+    held: list[Route] = []
+    page.route("**/fork", lambda route: held.append(route))
+    gated.input.press("Enter")
+    expect_noted(gated, held, 2)
+    page.get_by_role("button", name="New conversation").click()
+    for route in held:
+        route.continue_()
+    expect_erased(gated, made, 2)
 
 
 def test_the_stats_open_on_where_the_time_went(gated: Chat) -> None:
