@@ -12,13 +12,11 @@ import { Notice } from './notice.js';
 import { listenForKeys } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
 import { Source } from './source.js';
-import { follow, pause, turnFrom, turnOf } from './turn.js';
+import { end, follow, turnFrom, turnOf } from './turn.js';
 import { Together } from './together.js';
 import { Warmth } from './warm.js';
 
 /** @typedef {import('./turn.js').Turn} Turn */
-
-const STOP_AGAIN_MS = 500;
 
 /** @param {string} id */
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -52,7 +50,7 @@ class Chat {
       stop: () => this.stop(),
     });
     this.together = new Together(this.composer);
-    this.lanes = new Lanes((session) => this.go(session));
+    this.lanes = new Lanes({ go: (session) => this.go(session), changed: () => this.#settle() });
     this.sidebar = new Sidebar({ current: () => this.#session, go: (session) => this.go(session), gone: () => this.fresh() });
     this.#listen();
     this.load();
@@ -109,7 +107,7 @@ class Chat {
     this.source.close();
     this.#stay = new AbortController();
     this.#session = this.#opening = this.#running = null;
-    this.composer.running(false);
+    this.composer.running(false, false);
     this.notice.clear();
     this.warmth.reset();
   }
@@ -309,7 +307,7 @@ class Chat {
   async #attend(turn, response) {
     const { signal } = this.#stay;
     this.#running = turn;
-    this.composer.running(true);
+    this.#settle();
     await follow(turn, response, {
       changed: () => this.conversation.changed(turn),
       lost: (problem, again) => {
@@ -321,31 +319,29 @@ class Chat {
     }, signal);
     if (signal.aborted) return;
     this.#running = null;
-    this.composer.running(false);
+    this.#settle();
     if (turn.state === 'failed' && !this.composer.value) this.composer.value = turn.question;
     await this.#learn();
     if (this.composer.busy) this.warmth.trigger('keystroke');
   }
 
+  /** The next question waits for the conversation's own answer alone, but all that runs can be stopped. */
+  #settle() {
+    const own = this.#running !== null;
+    this.composer.running(own, own || this.lanes.running);
+  }
+
   async stop() {
-    this.composer.input.focus();
-    this.lanes.stop();
-    const turn = this.#running;
-    if (!turn || this.composer.stopButton.disabled) return;
+    const { input, stopButton } = this.composer;
+    input.focus();
+    if (stopButton.hidden || stopButton.disabled) return;
     const { signal } = this.#stay;
     this.composer.stopping(true);
-    while (turn.state === 'running' && !signal.aborted) {
-      try {
-        return await call('POST', `/api/turns/${turn.id}/stop`, undefined, signal);
-      } catch (error) {
-        const problem = Problem.from(error);
-        if (signal.aborted) return;
-        if (!problem.retryable) {
-          this.composer.stopping(false);
-          return this.notice.say(problem.sentence);
-        }
-      }
-      await pause(STOP_AGAIN_MS, signal);
+    try {
+      await Promise.all([this.#running && end(this.#running, signal), this.lanes.stop(signal)]);
+    } catch (error) {
+      this.composer.stopping(false);
+      this.notice.say(Problem.from(error).sentence);
     }
   }
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** The input: keys, height, the draft that outlives a reload, and Send turning into Stop. Knows nothing of turns. */
+/** The input: keys, height, the draft that outlives a reload, Send and Stop. Knows nothing of turns. */
 
 const DRAFT = 'headstart.draft';
 const NOTICED_MS = 800;
@@ -73,14 +73,14 @@ export class Composer {
     this.#settle();
   }
 
-  /** @param {boolean} on while an answer is on its way */
-  running(on) {
-    if (this.stopButton.hidden === !on) return;
-    const held = document.activeElement === this.sendButton || document.activeElement === this.stopButton;
-    this.sendButton.hidden = on;
-    this.stopButton.hidden = !on;
-    this.stopping(false);
-    if (held) this.input.focus();
+  /** @param {boolean} waits the next question for an answer on its way @param {boolean} any is there to be stopped */
+  running(waits, any) {
+    const held = [this.sendButton, this.stopButton].find((button) => button === document.activeElement);
+    // What is stopping may go on for a while beside what has only begun.
+    if (!any || (waits && !this.sendButton.hidden)) this.stopping(false);
+    this.sendButton.hidden = waits;
+    this.stopButton.hidden = !any;
+    if (held?.hidden) this.input.focus();
   }
 
   /** @param {boolean} on while the server has been, or is still to be, told */
@@ -100,6 +100,6 @@ export class Composer {
   #key(event) {
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
-    if (this.stopButton.hidden) this.submit();
+    if (!this.sendButton.hidden) this.submit();
   }
 }

@@ -6,7 +6,7 @@
  */
 import { call, Problem, send } from './api.js';
 import { TurnView } from './conversation.js';
-import { follow, turnOf } from './turn.js';
+import { end, follow, turnOf } from './turn.js';
 
 /** @typedef {{session: string, question: string, label: string, passing: boolean}} Lane a `passing` one is erased in the end */
 
@@ -23,14 +23,14 @@ export async function withoutHeadstart(session, after, question) {
 }
 
 export class Lanes {
-  /** @type {Set<import('./turn.js').Turn>} */
-  #running = new Set();
+  /** Those that run, and whether they are to be stopped. @type {Map<import('./turn.js').Turn, boolean>} */
+  #running = new Map();
   /** Those that are to be erased: copies in the end, others if they are not asked. @type {Set<string>} */
   #passing = new Set();
 
-  /** @param {(session: string) => void} go to a branch */
-  constructor(go) {
-    this.go = go;
+  /** @param {{go: (session: string) => void, changed: () => void}} on going to a branch; `changed`: whether any run may be another */
+  constructor(on) {
+    this.on = on;
     addEventListener('pagehide', () => this.#passing.forEach((session) => this.#erase(session)));
   }
 
@@ -83,11 +83,13 @@ export class Lanes {
     view.node.prepend(lane.passing ? heading(lane.label) : this.#way(lane.session));
     row.append(view.node);
     const tick = setInterval(() => view.tick(), 250);
-    this.#running.add(turn);
+    this.#running.set(turn, false);
+    this.on.changed();
     if (!lane.passing) this.#passing.delete(lane.session);
     try {
       const response = await send('POST', `/api/sessions/${lane.session}/ask?render=html`, { question: lane.question }, { signal });
       turn.id = response.headers.get('Turn-Id') || '';
+      if (this.#running.get(turn)) end(turn, signal).catch(() => {});
       await follow(turn, response, { changed: () => view.changed(), lost: () => {}, found: () => {} }, signal);
     } catch (error) {
       if (!signal.aborted) Object.assign(turn, { state: 'failed', problem: Problem.from(error).fields });
@@ -95,6 +97,7 @@ export class Lanes {
     } finally {
       clearInterval(tick);
       this.#running.delete(turn);
+      this.on.changed();
       if (lane.passing) await this.#erase(lane.session);
     }
   }
@@ -106,16 +109,22 @@ export class Lanes {
     link.textContent = 'Go on from here';
     link.addEventListener('click', (event) => {
       event.preventDefault();
-      this.go(session);
+      this.on.go(session);
     });
     const line = heading('');
     line.append(link);
     return line;
   }
 
-  /** Ends all that still run. */
-  stop() {
-    for (const turn of this.#running) if (turn.id) call('POST', `/api/turns/${turn.id}/stop`).catch(() => {});
+  get running() {
+    return this.#running.size > 0;
+  }
+
+  /** Ends all that still run; one that is not accepted yet, as soon as it is. @param {AbortSignal} signal */
+  stop(signal) {
+    const turns = [...this.#running.keys()];
+    for (const turn of turns) this.#running.set(turn, true);
+    return Promise.all(turns.filter(({ id }) => id).map((turn) => end(turn, signal)));
   }
 }
 

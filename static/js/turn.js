@@ -3,7 +3,7 @@
  * One turn, from its events to its state. `apply` is the state's arithmetic; `follow` keeps an event stream alive until
  * the turn has ended, through cuts, with every event applied exactly once. Draws nothing.
  */
-import { Problem, send, serverNow } from './api.js';
+import { call, Problem, send, serverNow } from './api.js';
 import { read } from './sse.js';
 
 /**
@@ -139,6 +139,26 @@ export function pause(ms, signal) {
     addEventListener('online', done);
     signal.addEventListener('abort', done);
   });
+}
+
+const STOP_AGAIN_MS = 500;
+
+/**
+ * Has the server end `turn`: said again until it was heard, or is refused for good.
+ * @param {Turn} turn @param {AbortSignal} signal
+ */
+export async function end(turn, signal) {
+  while (turn.state === 'running' && !signal.aborted) {
+    try {
+      await call('POST', `/api/turns/${turn.id}/stop`, undefined, signal);
+      return;
+    } catch (error) {
+      // One that has ended meanwhile may be gone already.
+      if (signal.aborted || turn.state !== 'running') return;
+      if (!Problem.from(error).retryable) throw error;
+    }
+    await pause(STOP_AGAIN_MS, signal);
+  }
 }
 
 /**

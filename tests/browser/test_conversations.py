@@ -294,6 +294,38 @@ def test_of_lanes_that_cannot_all_be_made_and_of_those_that_nobody_waits_for_non
     expect_erased(gated, made, 2)
 
 
+def test_what_is_asked_beside_can_be_stopped_on_a_phone_also_before_it_is_accepted(gated: Chat, gate: Gate) -> None:
+    page = gated.page
+    page.set_viewport_size({"width": 390, "height": 800})
+    answered(gated, "Which ship is ship 41?")
+    # Of each two, the one without Headstart comes to the server only when the other has been answered.
+    held: list[Route] = []
+    page.route("**/ask*", lambda route: held.append(route))
+    page.route(f"**/api/sessions/{gated.session}/ask*", lambda route: route.continue_())
+    for number in (42, 43):
+        compared(gated, f"Which ship is ship {number}?")
+        row = page.locator(".lanes").last
+        gated.expect_state(row.locator("article").first, "done")
+        lane = row.locator("article").nth(1)
+        gated.expect_state(lane, "running")
+        expect(gated.send).to_be_visible()
+        expect(gated.stop).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        expect_noted(gated, held, 1)
+        gate.hold_answers(after_deltas=1)
+        if number == 42:
+            gated.stop.click()
+            expect(gated.stop).to_have_text("Stopping…")
+            held.pop().continue_()
+        else:
+            held.pop().continue_()
+            expect(lane.locator(".prose")).not_to_be_empty()
+            gated.stop.click()
+        gated.expect_state(lane, "stopped")
+        expect(gated.stop).to_be_hidden()
+        gate.open_all()
+
+
 def test_the_stats_open_on_where_the_time_went(gated: Chat) -> None:
     chat = gated
     chat.input.click()
