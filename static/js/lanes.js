@@ -6,7 +6,7 @@
  */
 import { call, Problem, send } from './api.js';
 import { TurnView } from './conversation.js';
-import { end, follow, turnOf } from './turn.js';
+import { end, follow, turnFrom, turnOf } from './turn.js';
 
 /** @typedef {{session: string, question: string, label: string, passing: boolean}} Lane a `passing` one is erased in the end */
 
@@ -90,7 +90,14 @@ export class Lanes {
       const response = await send('POST', `/api/sessions/${lane.session}/ask?render=html`, { question: lane.question }, { signal });
       turn.id = response.headers.get('Turn-Id') || '';
       if (this.#running.get(turn)) end(turn, signal).catch(() => {});
-      await follow(turn, response, { changed: () => view.changed(), lost: () => {}, found: () => {} }, signal);
+      await follow(turn, response, {
+        changed: () => view.changed(), lost: () => {}, found: () => {},
+        gone: async () => {
+          const { turns } = await call('GET', `/api/sessions/${lane.session}?render=html`, undefined, signal);
+          Object.assign(turn, turnFrom(lane.session, turns.at(-1)));
+          view.changed();
+        },
+      }, signal);
     } catch (error) {
       if (!signal.aborted) Object.assign(turn, { state: 'failed', problem: Problem.from(error).fields });
       view.changed();

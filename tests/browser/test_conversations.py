@@ -6,7 +6,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, Response, Route, expect
+from redis import Redis
 
+from app.processes import EmbeddedRedis
+from tests.balancer import Balancer
 from tests.browser.chat import Chat
 from tests.browser.conftest import Complaints
 from tests.browser.serving import Gate
@@ -324,6 +327,33 @@ def test_what_is_asked_beside_can_be_stopped_on_a_phone_also_before_it_is_accept
         gated.expect_state(lane, "stopped")
         expect(gated.stop).to_be_hidden()
         gate.open_all()
+
+
+def test_what_is_asked_beside_comes_back_whole_when_its_events_are_not_kept_any_more(
+    gated: Chat, gate: Gate, wire: Balancer, gated_url: str, gated_data: Path, complaints: Complaints
+) -> None:
+    complaints.expects("net::ERR", "404")
+    page = gated.page
+    made = copies(gated)
+    answered(gated, "Which ship is ship 41?")
+    gate.hold_answers(after_deltas=1)
+    compared(gated, "Which ship is ship 42?")
+    lane = page.locator(".lanes article").nth(1)
+    expect(lane.locator(".prose")).not_to_be_empty()
+    (copy,) = made
+    wire.cut()
+    gate.open_all()
+
+    def ended() -> bool:
+        turns = page.request.get(f"{gated_url}/api/sessions/{copy}").json()["turns"]
+        return str(turns[-1]["state"]) == "done"
+
+    until(ended, "the end")
+    with Redis.from_url(EmbeddedRedis(gated_data / "headstart").url) as redis:
+        assert redis.delete(*redis.scan_iter(f"hs:{{{copy}}}:journal:*")) == 1
+    wire.mend()
+    gated.expect_state(lane, "done")
+    expect(lane.locator(".cache")).to_contain_text("cache miss")
 
 
 def test_the_stats_open_on_where_the_time_went(gated: Chat) -> None:
