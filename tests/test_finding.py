@@ -104,6 +104,20 @@ def test_a_crash_before_the_question_or_after_the_erasing_leaves_nothing_in_the_
     assert ids(client) == []
 
 
+def test_each_in_a_list_says_how_many_branches_there_are_also_those_that_the_list_leaves_out(client: Client) -> None:
+    client.add_context()
+    alone = asked(client, "Alone?")
+    root = asked(client, "Where is the lighthouse?")
+    branches = [asked(client, f"And ship {number}?", session=fork(client, root, 1)) for number in range(3)]
+    fork(client, root, 1)  # one that nobody asked anything is in no list
+    counts = {one["session"]: one["branches"] for one in listed(client)["sessions"]}
+    assert counts == {alone: 1, root: 4, **dict.fromkeys(branches, 4)}
+    for few in ({"limit": 1}, {"q": "ship 2"}):
+        assert [(one["session"], one["branches"]) for one in listed(client, **few)["sessions"]] == [(branches[2], 4)]
+    assert client.http.delete(f"/api/sessions/{branches[0]}").status_code == 204
+    assert [one["branches"] for one in listed(client)["sessions"]] == [3, 3, 3, 1]
+
+
 def test_what_was_erased_is_in_no_list_and_no_family(client: Client, redis: RedisProcess) -> None:
     client.add_context()
     session = asked(client, "First?")

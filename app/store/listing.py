@@ -6,6 +6,7 @@ gone, never miss one that is there; a reader takes out what is gone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from app.store import keys
@@ -71,6 +72,16 @@ class Listing:
         ]
         questions = await self._store.batch([("HGET", name, "question") for name in asked])
         return [(int(count), (question or b"").decode()) for count, question in zip(counts, questions, strict=True)]
+
+    async def branches(self, owner: str, families: Sequence[str], most: int) -> list[int]:
+        """How many of each family, at most `most` of which are looked at, are in `owner`'s list."""
+        if not families:
+            return []
+        answers = await self._store.batch([("ZRANGE", keys.family(family), 0, most - 1) for family in families])
+        names = list(chain.from_iterable(answers))
+        scores = await self._store.do("ZMSCORE", keys.sessions_of(owner), *names) if names else []
+        listed = iter([score is not None for score in scores])
+        return [sum(next(listed) for _ in members) for members in answers]
 
     async def said(self, sessions: Sequence[str]) -> list[list[Said]]:
         """Everything that was asked and answered in each of `sessions`."""

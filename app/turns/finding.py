@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.store import keys
 from app.store.listing import Listing, Said
@@ -23,13 +23,14 @@ _AROUND_CHARS = 60
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A session as a list shows it. `forked_from` is the session that it left after turn `after_turn`, if that is still
-    there; `match` a few words around what was searched for."""
+    there; `match` a few words around what was searched for; `branches` how many of its family are in the list."""
 
     session: SessionRecord
     title: str
     asked_ms: int
     turns: int
     match: str | None = None
+    branches: int = 1
 
     @property
     def place(self) -> Place:
@@ -101,11 +102,14 @@ class Finding:
         records = await self._sessions.get_all(names)
         openings = await self._listing.openings(names)
         await self._listing.drop(owner, [name for name, record in zip(names, records, strict=True) if record is None])
-        return [
+        listed = [
             Listed(record, record.title or automatic_title(question), place.asked_ms, turns)
             for place, record, (turns, question) in zip(places, records, openings, strict=True)
             if record is not None and record.owner == owner and turns
         ]
+        # Also those that are further down, or match nothing: they are renamed and erased with it.
+        counts = await self._listing.branches(owner, [one.session.family for one in listed], MAX_BRANCHES)
+        return [replace(one, branches=max(1, count)) for one, count in zip(listed, counts, strict=True)]
 
 
 def automatic_title(question: str) -> str:
@@ -137,7 +141,7 @@ def _matches(wanted: re.Pattern[str], listed: list[Listed], said: list[list[Said
         texts = (text for turn in turns for text in (turn.question, visible_text(json.loads(turn.answer))))
         around = next((_around(text, found) for text in texts if (found := wanted.search(text))), None)
         if around is not None:
-            matches.append(Listed(one.session, one.title, one.asked_ms, one.turns, around))
+            matches.append(replace(one, match=around))
     return matches
 
 

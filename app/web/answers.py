@@ -163,6 +163,8 @@ class Listed(BaseModel):
     asked_at: Time
     """When its last question was asked."""
     turns: int
+    branches: int
+    """How many there are of the same `conversation`, this one among them, each asked something."""
     match: str | None
     """Of a search that found words in a question or an answer: what stands around them."""
 

@@ -92,6 +92,7 @@ LISTED = {
     "created_at": "2026-03-01T09:29:58.120Z",
     "asked_at": "2026-03-01T09:30:31.402Z",
     "turns": 3,
+    "branches": 2,
     "match": "… waits for them, then raises an ExceptionGroup …",
 }
 HELD = {

@@ -164,6 +164,7 @@ def listed_json(listed: Listed) -> dict[str, Any]:
         "created_at": rfc3339(session.created_ms),
         "asked_at": rfc3339(listed.asked_ms),
         "turns": listed.turns,
+        "branches": listed.branches,
         "match": listed.match,
     }
 

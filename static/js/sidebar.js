@@ -1,12 +1,13 @@
 // @ts-check
 /**
  * The list of conversations: found, opened, renamed, exported, deleted. One row for a conversation with all its branches,
- * of which it leads to the one that was asked last. A column where there is room, a drawer where there is not.
+ * of which it leads to the one that is on the page, or else to the one that was asked last. A column where there is room, a
+ * drawer where there is not.
  */
 import { call, Problem } from './api.js';
 import { several } from './numbers.js';
 
-/** @typedef {{session: string, title: string, conversation: string, context_name: string, asked_at: string, match: string|null}} Listed */
+/** @typedef {{session: string, title: string, conversation: string, context_name: string, asked_at: string, branches: number, match: string|null}} Listed */
 
 const ROOMY = matchMedia('(min-width: 72rem)');
 const SEARCH_AFTER_MS = 200;
@@ -144,14 +145,8 @@ export class Sidebar {
     if (!more) this.list.replaceChildren();
     for (const listed of sessions) {
       const known = /** @type {HTMLElement|null} */ (this.list.querySelector(`[data-conversation="${listed.conversation}"]`));
-      if (known) {
-        const count = Number(known.dataset.branches) + 1;
-        known.dataset.branches = String(count);
-        /** @type {HTMLElement} */ (known.querySelector('.branches')).textContent = ` · ${several(count, 'branch', 'branches')}`;
-        if (listed.session === this.chat.current()) known.querySelector('a')?.setAttribute('aria-current', 'page');
-      } else {
-        this.list.append(this.#row(listed));
-      }
+      if (!known) this.list.append(this.#row(listed));
+      else if (listed.session === this.chat.current()) known.replaceWith(this.#row(listed));
     }
     if (held) /** @type {HTMLElement|null} */ (this.list.querySelector(`[data-conversation="${held}"] a`))?.focus();
   }
@@ -161,12 +156,12 @@ export class Sidebar {
     const make = (/** @type {string} */ tag, /** @type {string} */ name, /** @type {string} */ text) =>
       Object.assign(document.createElement(tag), { className: name, textContent: text });
     const item = document.createElement('li');
-    Object.assign(item.dataset, { conversation: listed.conversation, branches: '1' });
+    item.dataset.conversation = listed.conversation;
     const link = /** @type {HTMLAnchorElement} */ (make('a', '', ''));
     link.href = `/?session=${encodeURIComponent(listed.session)}`;
     if (listed.session === this.chat.current()) link.setAttribute('aria-current', 'page');
     const about = make('span', 'about-it', listed.match || `${listed.context_name} · ${when.format(Date.parse(listed.asked_at))}`);
-    about.append(make('span', 'branches', ''));
+    if (listed.branches > 1) about.append(` · ${several(listed.branches, 'branch', 'branches')}`);
     link.append(make('span', 'title', listed.title), about);
     link.addEventListener('click', (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -231,7 +226,7 @@ export class Sidebar {
   }
 
   #confirm() {
-    const count = Number(this.#from?.closest('li')?.dataset.branches || 1);
+    const count = this.#chosen?.branches ?? 1;
     const too = count > 1 ? `, with its ${count} branches` : '';
     element('deleting-what').textContent = `“${this.#chosen?.title}” will be erased${too}. That cannot be undone.`;
     this.asking.showModal();

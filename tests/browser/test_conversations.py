@@ -90,6 +90,41 @@ def test_a_question_asked_differently_is_a_branch_and_both_stay_reachable(chat: 
     expect(rows(page).first).to_contain_text("2 branches")
 
 
+def test_who_reads_a_branch_has_it_in_the_list_and_is_told_of_all_of_them(chat: Chat) -> None:
+    page = chat.page
+    answered(chat, "What is a Future?")
+    answered(chat, "And a Task?")
+    read = chat.session
+    chat.turns.nth(1).get_by_role("button", name="Edit this question and ask again").click()
+    page.get_by_label("Ask this instead").fill("And a Lock?")
+    page.get_by_role("button", name="Ask again", exact=True).click()
+    expect(asked(chat.turns.nth(1))).to_contain_text("And a Lock?")
+    chat.expect_state(chat.turns.nth(1), "done")
+    expect(rows(page).first).to_contain_text("2 branches")
+    assert chat.session != read
+    chat.turns.nth(1).get_by_role("button", name="The question before").click()
+    expect(asked(chat.turns.nth(1))).to_contain_text("And a Task?")
+    row = rows(page).first
+    expect(row.locator("a")).to_have_attribute("href", f"/?session={read}")
+    expect(row.locator("a")).to_have_attribute("aria-current", "page")
+    row.get_by_role("button", name="Rename, export or delete").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export as JSON").click()
+    told = json.loads(download.value.path().read_text())
+    assert [turn["question"] for turn in told["turns"]] == ["What is a Future?", "And a Task?"]
+    row.locator("a").click()
+    expect(asked(chat.turns.nth(1))).to_contain_text("And a Task?")
+    assert chat.session == read
+    # What is searched for has one branch alone, and what is deleted both.
+    page.get_by_label("Search conversations").fill("And a Lock?")
+    expect(row.locator("a")).not_to_have_attribute("href", f"/?session={read}")
+    expect(row).to_contain_text("2 branches")
+    row.get_by_role("button", name="Rename, export or delete").click()
+    page.get_by_role("button", name="Delete…").click()
+    expect(page.get_by_role("dialog")).to_contain_text("with its 2 branches")
+    page.get_by_role("button", name="Keep it").click()
+
+
 def test_who_switches_branches_stays_at_the_question(chat: Chat) -> None:
     page = chat.page
     for question in ("What is a Future?", "And a Task?", "And a Lock?", "And an Event?"):
