@@ -5,7 +5,7 @@ Every process runs one of these. A turn is produced by the process that accepted
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,9 +137,19 @@ class Asking:
         if session.size + len(tail) > MAX_REQUEST_BYTES:
             raise RequestTooLarge(session.size + len(tail), MAX_REQUEST_BYTES)
         turn = keys.new_turn_id(session.id)
-        plan = await self._services.coordinator.plan(session)
+        asked_ms = round(self._clock() * 1000)
+        plan, *announced = await asyncio.gather(
+            self._services.coordinator.plan(session),
+            *self._announced(session, turn, asked_ms),
+            return_exceptions=True,
+        )
+        if isinstance(plan, BaseException):
+            raise plan
         try:
-            first = await self._accept(session, turn, question, plan)
+            for failed in announced:
+                if failed is not None:
+                    raise failed
+            first = await self._accept(session, turn, question, asked_ms, plan)
         except BaseException:
             await self._services.coordinator.release(plan)
             raise
@@ -168,14 +178,15 @@ class Asking:
             self._running.tell(turn, Told.STOP)
         return state
 
-    async def _accept(self, session: SessionRecord, turn: str, question: str, plan: Plan) -> Entry:
-        asked_ms = round(self._clock() * 1000)
-        listing = self._services.listing
-        beforehand = [self._services.turns.vouch([turn], VOUCHED_MS)]
+    def _announced(self, session: SessionRecord, turn: str, asked_ms: int) -> list[Coroutine[Any, Any, None]]:
+        """What is said of a turn before it is there: so that it is watched over, and that what was asked is never missing in
+        its owner's list."""
+        said = [self._services.turns.vouch([turn], VOUCHED_MS)]
         if session.copy_of is None:
-            # Before the turn is there: what was asked is never missing in its owner's list.
-            beforehand.append(listing.note(session.owner, Place(asked_ms, session.id)))
-        await asyncio.gather(*beforehand)
+            said.append(self._services.listing.note(session.owner, Place(asked_ms, session.id)))
+        return said
+
+    async def _accept(self, session: SessionRecord, turn: str, question: str, asked_ms: int, plan: Plan) -> Entry:
         number = event_id(0, 1)
         first = first_entry(own_frame(number, "turn", self._first_event(FirstEvent(session.id, turn, plan))))
         fields: dict[str, str | int] = {"session": session.id, "question": question, "asked_ms": asked_ms}
@@ -183,7 +194,7 @@ class Asking:
             running = await self._services.turns.accept(session.id, turn, fields, first.frame)
         except LookupError:
             await self._services.turns.forget_running(turn)
-            await listing.drop(session.owner, [session.id])
+            await self._services.listing.drop(session.owner, [session.id])
             raise UnknownSession(session.id) from None
         if running is not None:
             await self._services.turns.forget_running(turn)

@@ -234,10 +234,12 @@ class Producer:
         attempt.first_byte_at = time.monotonic()
         plan = attempt.plan
         assert plan is not None
-        await persistently(
-            lambda: coordinator.wrote(self.session, plan, attempt.answer.usage, attempt.answer.message_id)
+        await asyncio.gather(
+            persistently(
+                lambda: coordinator.wrote(self.session, plan, attempt.answer.usage, attempt.answer.message_id)
+            ),
+            persistently(lambda: coordinator.heard(None)),
         )
-        await persistently(lambda: coordinator.heard(None))
         attempt.plan = replace(plan, fence=None)
         if self._shown:
             number = self._next_id()

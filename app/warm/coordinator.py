@@ -129,8 +129,8 @@ class Coordinator:
         With `again`, the question was asked before: the claim that it may have left behind is its own.
         """
         digest = session.digests[-1]
-        before, _ = await self._warms.get(digest)
-        claim = await self._claim(session, again=again)
+        # They go out in this order, and together.
+        (before, _), claim = await asyncio.gather(self._warms.get(digest), self._claim(session, again=again))
         if claim.fence is not None or claim.record.state is WarmState.SKIPPED:
             return Plan("cold", digest, before, claim.fence, claim.now_ms)
         if claim.record.live:
@@ -188,14 +188,15 @@ class Coordinator:
 
     async def wrote(self, session: SessionRecord, plan: Plan, usage: Usage, message_id: str | None) -> None:
         """The answer to a question under `plan` has begun, so its prefix is cached from the start of its request."""
-        await self._uses.note(session.context)
         ttl_ms = TTL_MS[session.parameters["ttl"]]
+        noting = self._uses.note(session.context)
         if plan.fence is None:
-            trigger = await self._warms.use(plan.digest, plan.now_ms, ttl_ms)
+            _, trigger = await asyncio.gather(noting, self._warms.use(plan.digest, plan.now_ms, ttl_ms))
             if trigger is not None:
                 await self._speculation.learn(session, trigger, used=True)
             return
-        await self._warms.settle(plan.digest, plan.fence, written(usage, message_id, plan.now_ms + ttl_ms))
+        settling = self._warms.settle(plan.digest, plan.fence, written(usage, message_id, plan.now_ms + ttl_ms))
+        await asyncio.gather(noting, settling)
         await self._writer.learn_tokens(session, usage)
         await self._remember(session)
 

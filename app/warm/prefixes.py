@@ -3,6 +3,7 @@
 Fragments are immutable, so each process keeps those it used last in memory; a session's own bytes are always read.
 """
 
+import asyncio
 import hashlib
 from collections import OrderedDict
 
@@ -32,8 +33,9 @@ class Prefixes:
     async def of(self, session: SessionRecord) -> Transcript:
         """The transcript of `session` as it stands. Raises `ContextGone`."""
         parameters = Parameters(**session.parameters)
-        opening = await self.opening(session.context, parameters, session.isolation)
-        turns, ends = await self._sessions.transcript(session.id)
+        opening, (turns, ends) = await asyncio.gather(
+            self.opening(session.context, parameters, session.isolation), self._sessions.transcript(session.id)
+        )
         ttl = session.parameters["ttl"]
         return Transcript(
             opening, turns, tuple(End(*end) for end in ends), ttl, self._begun_with(session.context, opening, ttl)
