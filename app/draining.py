@@ -1,18 +1,22 @@
-"""uvicorn, ending in good order: first no new connections, then the turns that run, then everything else."""
+"""uvicorn, ending in good order: first no new connections, then what runs and what was asked, then everything else."""
 
 import asyncio
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable
 
 import uvicorn
 
 from app.web.streams import TAKES_NOTHING_S
 
+LOOK_S = 0.1
+
 
 class Server(uvicorn.Server):
-    """A server that calls `drain` with the seconds that running turns may take, before it shuts down: `drain_s` when a
-    deployment asks it to end (SIGTERM), none when a person does (Ctrl-C)."""
+    """A server that calls `drain` with the seconds that what runs may take, before it shuts down: `drain_s` when a
+    deployment asks it to end (SIGTERM), none when a person does (Ctrl-C). Within the same time it answers requests that it
+    has begun to read."""
 
     def __init__(self, config: uvicorn.Config, drain: Callable[[float], Awaitable[None]], drain_s: float) -> None:
         super().__init__(config)
@@ -30,11 +34,21 @@ class Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
         patient = self._captured_signals[-1:] == [signal.SIGTERM]
-        draining = asyncio.ensure_future(self._drain(self._drain_s if patient else 0))
+        within_s = self._drain_s if patient else 0
+        until = time.monotonic() + within_s
+        draining = asyncio.ensure_future(self._drain(within_s))
         while not (draining.done() or self.force_exit):
-            await asyncio.wait([draining], timeout=0.1)
+            await asyncio.wait([draining], timeout=LOOK_S)
         draining.cancel()
+        while self.server_state.tasks and self._unanswered and time.monotonic() < until and not self.force_exit:
+            await asyncio.wait(self.server_state.tasks, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
         await super().shutdown(sockets)
+
+    @property
+    def _unanswered(self) -> bool:
+        """Whether there are requests whose answer has not begun: who is cut off there does not know what became of it."""
+        cycles = [getattr(connection, "cycle", None) for connection in self.server_state.connections]
+        return any(cycle is not None and not cycle.response_started for cycle in cycles)
 
 
 def let_go_of_the_silent(listening: socket.socket) -> None:

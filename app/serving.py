@@ -12,7 +12,7 @@ from app.store.address import parse_address
 
 log = logging.getLogger("headstart")
 
-# Open connections are given this long once no turn runs here any more.
+# Answers that have begun are given this long to be taken, once no turn runs here any more.
 CLOSE_S = 1
 SANDBOX_KEY = "sandbox"
 # New objects between two looks for garbage that refers to itself. Hundreds of answers that stream make thousands that all

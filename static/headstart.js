@@ -45,7 +45,11 @@ export function attach(input, { session, context, base = new URL(import.meta.url
     throw failure({ retryable: status > 499, detail: `Status ${status}`, after: headers.get('Retry-After'), ...told });
   }
 
-  const json = async (path, body) => (await call(path, body)).json().catch(away);
+  /** What a server has turned away that is about to end, another one takes. */
+  const json = (path, body, others = 3) => call(path, body).then((reply) => reply.json().catch(away), (problem) => {
+    if (!others || problem.code !== 'shutting_down') throw problem;
+    return json(path, body, others - 1);
+  });
 
   /** Begins the session, or looks for its last turn. */
   const path = () => (begun ??= (session ? json(`/api/sessions/${session}`) : json('/api/sessions', { context })).then(

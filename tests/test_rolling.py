@@ -2,10 +2,14 @@
 come, old ones are told to end, one after the other, and no client sees an error or an answer with a hole."""
 
 import asyncio
+import json
+import select
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,10 +17,11 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.serving import CLOSE_S
 from tests.balancer import Address, Balancer, address, nginx
 from tests.client import Client, Event, events
 from tests.needed import needs_nginx
-from tests.recorder import END, Exchange, Recorder, answer, message_start, text_events
+from tests.recorder import END, Exchange, Recorder, answer, held, message_start, text_events
 from tests.running import Process, RedisProcess, free_port, process, serving, until
 from tests.test_attempts import text_of
 
@@ -28,8 +33,9 @@ READERS = 3
 
 
 async def slowly(exchange: Exchange) -> None:
-    """An answer of more than a second, word by word. Warms are answered at once."""
+    """An answer of more than a second, word by word. A warm takes as long."""
     if exchange.is_warm:
+        await asyncio.sleep(40 * EVERY_S)
         await answer(exchange)
         return
     await exchange.start_stream()
@@ -119,10 +125,13 @@ class Reader:
     def _read(self) -> None:
         while not self._enough.is_set():
             try:
-                self.answers.append(self._ask())
+                self._go_on()
             except Exception as error:  # whatever it is, the test's thread has to hear of it
                 self.errors.append(repr(error))
                 return
+
+    def _go_on(self) -> None:
+        self.answers.append(self._ask())
 
     def _ask(self) -> list[Event]:
         got: list[Event] = []
@@ -155,6 +164,23 @@ class Reader:
             self.errors.append(f"{response.status_code} {response.text}")
 
 
+class Waiter(Reader):
+    """Someone who waits for warms, each of a prefix that nobody else has."""
+
+    def _go_on(self) -> None:
+        session, state = self._client.start(isolation="session")["session"], "cold"
+        while state in ("cold", "warming"):
+            self.reading = True
+            response = self._http.post(f"/api/sessions/{session}/warm", json={"wait": True})
+            self.reading = False
+            if response.status_code == 202:
+                state = response.json()["warm"]["state"]
+            else:
+                self._refused(response)
+        if state != "warm":
+            self.errors.append(f"the warm is {state}")
+
+
 @pytest.mark.parametrize("front", [own_balancer, pytest.param(nginx, marks=needs_nginx)])
 def test_nobody_notices_a_deploy(
     front: Callable[[Path, list[Address]], AbstractContextManager[str]],
@@ -167,7 +193,7 @@ def test_nobody_notices_a_deploy(
     with fleet.stack as stack:
         fleet.start()
         url = stack.enter_context(front(tmp_path, fleet.servers))
-        readers = [Reader(url) for _ in range(READERS)]
+        readers = [*(Reader(url) for _ in range(READERS)), Waiter(url)]
         for reader in readers:
             reader.start()
         try:
@@ -175,13 +201,76 @@ def test_nobody_notices_a_deploy(
         finally:
             for reader in readers:
                 reader.finish()
-        assert [reader.errors for reader in readers] == [[]] * READERS
+        assert [reader.errors for reader in readers] == [[]] * len(readers)
         assert sum(reader.cuts for reader in readers) > 0, "no answer was under way when a server ended"
         for got in (got for reader in readers for got in reader.answers):
             ids = [event.id for event in got if event.id is not None]
             assert ids == sorted(set(ids))
             assert got[-1].name == "verdict"
             assert text_of(got) == WORDS
+
+
+@contextmanager
+def lasting(redis: RedisProcess, upstream: Recorder, log: Path) -> Iterator[tuple[Process, Client]]:
+    """A server that has a minute for what runs when it is told to end, and a client of it."""
+    given = {"HEADSTART_REDIS_URL": redis.url, "ANTHROPIC_BASE_URL": upstream.url, "ANTHROPIC_API_KEY": "sk-test-key"}
+    given |= {"HEADSTART_LIMITS": "off", "HEADSTART_DRAIN_S": "60", "HEADSTART_PORT": str(free_port())}
+    with process("serve", log=log, **given) as running, httpx2.Client(base_url=running.url, timeout=30) as http:
+        running.wait_ready()
+        yield running, Client(http)
+
+
+def test_who_waits_for_a_warm_is_sent_on_and_the_warm_is_made_to_its_end(
+    redis: RedisProcess, upstream: Recorder, elsewhere: Client, tmp_path: Path
+) -> None:
+    upstream.default = held
+    with lasting(redis, upstream, tmp_path / "ending.log") as (ending, client), ThreadPoolExecutor() as threads:
+        client.http.cookies.update(dict(elsewhere.http.cookies))
+        session = client.start()["session"]
+        waiting = threads.submit(client.warm, session, wait=True)
+        upstream.wait_for(1)
+        ending.popen.send_signal(signal.SIGTERM)
+        assert waiting.result()["state"] == "warming"
+        again = threads.submit(elsewhere.warm, session, wait=True)
+        assert elsewhere.warm(session)["state"] == "warming"
+        upstream.release()
+        assert again.result()["state"] == "warm"
+        ending.popen.wait(30)
+        assert len(upstream.exchanges) == 1
+        assert "Traceback" not in ending.log.read_text()
+
+
+def test_what_is_being_sent_when_a_server_is_told_to_end_is_taken(
+    redis: RedisProcess, upstream: Recorder, tmp_path: Path
+) -> None:
+    with lasting(redis, upstream, tmp_path / "ending.log") as (ending, _):
+        where = address(ending.url)
+        body = json.dumps({"name": "slow", "documents": [{"title": "a.txt", "text": "Alpha. " * 50}]}).encode()
+        with socket.create_connection(where, timeout=30) as connection:
+            connection.sendall(
+                b"POST /api/contexts HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+                b"expect: 100-continue\r\ncontent-length: %d\r\n\r\n" % len(body)
+            )
+            assert connection.recv(1024).startswith(b"HTTP/1.1 100 ")
+            ending.popen.send_signal(signal.SIGTERM)
+            until(lambda: refuses(where), "the server to take no new connections")
+            # It takes longer than an answer is given to be read.
+            sender = connection.makefile("rwb")
+            for place in range(0, len(body), len(body) // 20):
+                sender.write(body[place : place + len(body) // 20])
+                sender.flush()
+                select.select([connection], [], [], 2 * CLOSE_S / 20)
+            assert sender.readline().startswith(b"HTTP/1.1 201 ")
+        ending.popen.wait(30)
+        assert "Traceback" not in ending.log.read_text()
+
+
+def refuses(where: Address) -> bool:
+    try:
+        socket.create_connection(where, timeout=30).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 @needs_nginx

@@ -104,9 +104,11 @@ class Asking:
         self._watch.start()
 
     async def drain(self, within_s: float) -> None:
-        """Accept no turns any more; let those that run end within `within_s` seconds, and leave the others to other
-        processes. Clients that read what is produced elsewhere are sent there."""
+        """Accept no turns any more; let those that run, and warms, end within `within_s` seconds, and leave other turns to
+        other processes. Clients that read what is produced elsewhere, or wait for a warm, are sent there."""
+        until = time.monotonic() + within_s
         self._draining = True
+        self._services.coordinator.leave()
         self._watch.stop_adopting()
         self.journal.send_readers_away(all_of_them=False)
         if not await self._running.over(within_s):
@@ -114,6 +116,7 @@ class Asking:
                 self._running.tell(producer.turn, Told.LEAVE)
             await self._running.over(LEAVE_WITHIN_S)
             self.journal.send_readers_away(all_of_them=True)
+        await self._services.coordinator.over(until - time.monotonic())
 
     async def close(self, within_s: float) -> None:
         """Leave every turn that runs here; within `within_s` seconds, or have others find out by themselves."""

@@ -81,6 +81,7 @@ class Coordinator:
         self._prospects = prospects
         self._patience = patience
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._leaving = asyncio.Event()
 
     async def warm(
         self,
@@ -95,7 +96,7 @@ class Coordinator:
 
         `address` is the client's, for its share of the limits; `may_spend` says whether the owner has money left, and is
         asked when a call would be made. Returns at once; with `wait`, when the warming has ended,
-        or after the time that a question would wait for it.
+        after the time that a question would wait for it, or when this process is about to end.
         """
         digest = session.digests[-1]
         record, now_ms = await self._warms.get(digest)
@@ -109,7 +110,7 @@ class Coordinator:
         elif record.state is WarmState.WARM:
             await self._ledger.count_skip(session.context, Skip.ALREADY_WARM)
         if wait and record.state is WarmState.WARMING:
-            return await self._ended(digest, await self._patience.deadline(session, record))
+            return await self._ended_or_leaving(digest, await self._patience.deadline(session, record))
         return record
 
     async def lifetime(self, context: str, parameters: Parameters) -> Ttl:
@@ -223,6 +224,18 @@ class Coordinator:
         finally:
             renewal.cancel()
 
+    def leave(self) -> None:
+        """This process is about to end: who waits here for a warm hears how it stands, and can wait elsewhere."""
+        self._leaving.set()
+
+    async def over(self, within_s: float) -> None:
+        """Wait until no warm runs here any more, at most `within_s`."""
+        until = time.monotonic() + within_s
+        while self._running and (left_s := until - time.monotonic()) > 0:
+            await asyncio.wait(self._running.values(), timeout=left_s)
+            # What is done has its callbacks called in the next round.
+            await asyncio.sleep(0)
+
     async def close(self) -> None:
         """Give up the warms under way: their prefixes are free for others at once."""
         running = list(self._running.values())
@@ -300,6 +313,17 @@ class Coordinator:
                     if lost is not None:
                         lost()
                     return
+
+    async def _ended_or_leaving(self, digest: str, deadline: float) -> WarmRecord:
+        """As `_ended`; as it stands, when this process is about to end."""
+        ended = asyncio.ensure_future(self._ended(digest, deadline))
+        leaving = asyncio.ensure_future(self._leaving.wait())
+        try:
+            await asyncio.wait([ended, leaving], return_when=asyncio.FIRST_COMPLETED)
+            return ended.result() if ended.done() else (await self._warms.get(digest))[0]
+        finally:
+            ended.cancel()
+            leaving.cancel()
 
     async def _ended(self, digest: str, deadline: float) -> WarmRecord:
         """The state once the warming of `digest`, here or elsewhere, has ended; still warming at the `deadline`."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from app import tracing
+from app.turns.asking import Draining
 from app.turns.conversations import Session
 from app.warm.state import WarmRecord, warm_json
 from app.web import answers
@@ -117,13 +118,16 @@ async def erase_session(session: str, rooms: InRooms, asker: Asker, branches: Wi
     status_code=202,
     response_model=None,
     responses=gives(202, answers.Warmed, "What is known of the cache entry now.")
-    | problems(*_MISSING, "invalid_request", "body_too_large"),
+    | problems(*_MISSING, "invalid_request", "body_too_large", "shutting_down"),
 )
 async def warm_session(
     session: str, request: Request, rooms: InRooms, visitor: Visiting, body: WarmBody | None = None
 ) -> dict[str, Any]:
-    """Have the cache written that the next question will need. Answers at once, with `wait` when that has ended."""
+    """Have the cache written that the next question will need. Answers at once, with `wait` when that has ended; before,
+    with `warming`, when it takes too long, or when the server is about to end."""
     found = await rooms.conversations.get(session, visitor.owner)
+    if rooms.asking.draining:
+        raise Draining
     wanted = body or WarmBody()
     address = request.client.host if request.client else ""
     with tracing.span("warm", found.id, found.digests[-1], trigger=wanted.trigger):

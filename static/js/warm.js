@@ -141,9 +141,10 @@ export class Warmth {
     } catch (error) {
       const problem = Problem.from(error);
       if (round !== this.#round) return;
-      if (problem.code === 'offline') {
+      if (['offline', 'shutting_down'].includes(problem.code)) {
+        // Also when every server that was asked is about to end: another one will come.
         this.#lost = trigger;
-        return this.away(problem);
+        return this.away(Problem.from(null));
       }
       this.show({ state: 'failed', reason: problem.code, detail: problem.sentence });
       this.failed(problem);

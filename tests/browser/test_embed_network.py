@@ -90,6 +90,24 @@ def test_a_refusal_that_may_pass_soon_is_waited_for(
     assert answer["verdict"] if times == 3 else answer["code"] == code
 
 
+def test_a_warm_that_a_server_turns_away_which_is_about_to_end_is_made_by_another(
+    embedded: Embedded, complaints: Complaints
+) -> None:
+    complaints.expects("503")
+    asked: list[Route] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route)
+        if len(asked) > 3:
+            route.continue_()
+        else:
+            route.fulfill(status=503, json={"code": "shutting_down", "retryable": True, "detail": "Not now."})
+
+    embedded.page.route("**/warm", refuse)
+    embedded.input.focus()
+    expect(embedded.warm).to_have_text("warm")
+
+
 def frames(*events: tuple[int, str, dict[str, object]]) -> str:
     return "".join(f"id: {n}\r\nevent: {name}\r\ndata: {json.dumps(data)}\r\n\r\n" for n, name, data in events)
 

@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Route, expect
 
 from tests.balancer import Balancer
 from tests.browser.chat import Chat
@@ -111,6 +111,25 @@ def test_the_warm_status_says_that_the_server_is_away_and_that_it_is_back(
     expect(spoken).to_contain_text("The server is back.")
     gate.open_all()
     gated.expect_state(turn, "done")
+
+
+def test_a_warm_that_servers_turn_away_which_are_about_to_end_is_made_by_another(
+    gated: Chat, complaints: Complaints
+) -> None:
+    complaints.expects("503")
+    asked: list[Route] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route)
+        if len(asked) > 5:
+            route.continue_()
+        else:
+            route.fulfill(status=503, json={"code": "shutting_down", "retryable": True, "detail": "Not now."})
+
+    gated.page.route("**/warm", refuse)
+    gated.input.focus()
+    gated.expect_chip("away")
+    gated.expect_chip("warm")
 
 
 def test_a_second_window_joins_the_running_answer_and_keeps_its_question(
