@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from app.store.connection import Store, persistently
+from app.store.connection import Store, StoreClosed, persistently
 from tests.running import RedisProcess
 
 WAITING = 100
@@ -72,3 +72,11 @@ async def test_those_who_wait_get_through_when_who_tried_for_them_gives_up(
         await asyncio.sleep(0)
     await asyncio.to_thread(own_redis.start)
     await asyncio.wait_for(kept, 30)
+
+
+async def test_who_waits_for_redis_waits_no_more_when_this_process_has_closed_the_store(store: Store) -> None:
+    waiting = Waiting(store)
+    await waiting.until_tried(2)
+    await store.close()
+    ended = await asyncio.wait_for(asyncio.gather(*waiting.tasks, return_exceptions=True), 30)
+    assert {type(one) for one in ended} == {StoreClosed}

@@ -57,6 +57,10 @@ class StoreUnavailable(Exception):
         self.outage = outage
 
 
+class StoreClosed(Exception):
+    """This process has closed the store, because it ends: there is nothing to wait for."""
+
+
 @dataclass(slots=True, eq=False)
 class Step:
     """Commands over keys of one slot (None: of any), in order; all of them or none, if `whole`."""
@@ -97,13 +101,15 @@ class Step:
 class Store:
     """Redis at `url` (its forms: `app/store/address.py`), connected to when first used. Answers are bytes.
 
-    Every method raises `StoreUnavailable` when Redis is away; everything else that redis-py raises is a bug of ours.
+    Every method raises `StoreUnavailable` when Redis is away, and `StoreClosed` after `close`; everything else that redis-py
+    raises is a bug of ours.
     """
 
     def __init__(self, url: str) -> None:
         self._address = parse_address(url)
         self._nodes = Nodes(self._address)
         self._outage = Outage()
+        self._closed = False
 
     @property
     def kind(self) -> Kind:
@@ -198,7 +204,9 @@ class Store:
                 raise
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection. Who waits for Redis hears of it."""
+        self._closed = True
+        self._outage.over()
         await self._nodes.close()
 
     def _slot(self, command: Command) -> int | None:
@@ -211,6 +219,7 @@ class Store:
         """Have each of `steps` done, wherever its slot is by now."""
         started = time.monotonic()
         for pause in (*PAUSES_S, None):
+            self._check_open()
             await self._try(steps)
             errors = [step.error for step in steps if step.error is not None]
             if not errors:
@@ -259,12 +268,17 @@ class Store:
 
     @contextmanager
     def _reaching_redis(self) -> Iterator[None]:
+        self._check_open()
         try:
             yield
         except (ConnectionError, TimeoutError, ResponseError, OSError) as error:
             if not is_away(error):
                 raise
             raise self._away(error) from error
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed
 
     def _away(self, error: Exception) -> StoreUnavailable:
         said = str(error) if isinstance(error, Unreachable) else type(error).__name__
@@ -316,7 +330,7 @@ def _is_passing(error: Exception) -> bool:
 
 
 async def persistently(step: Callable[[], Awaitable[T]]) -> T:
-    """Take a step that must be taken, and take it again until Redis is there for it."""
+    """Take a step that must be taken, and take it again until Redis is there for it, or the store is closed."""
     outage = None
     while True:
         try:

@@ -80,7 +80,9 @@ class Coordinator:
         self._uses = uses
         self._prospects = prospects
         self._patience = patience
-        self._running: dict[str, asyncio.Task[None]] = {}
+        # By digest, those that hold its lease; and all, also those that have lost it and are still about to end.
+        self._holding: dict[str, asyncio.Task[None]] = {}
+        self._running: set[asyncio.Task[None]] = set()
         self._leaving = asyncio.Event()
 
     async def warm(
@@ -153,7 +155,7 @@ class Coordinator:
         claim = await self._claim(session, young_ms=young_ms)
         if claim.fence is None:
             return None
-        if (task := self._running.get(session.digests[-1])) is not None:
+        if (task := self._holding.get(session.digests[-1])) is not None:
             _give_up(task)
         return Plan("cold", session.digests[-1], busy.record, claim.fence, claim.now_ms)
 
@@ -232,13 +234,13 @@ class Coordinator:
         """Wait until no warm runs here any more, at most `within_s`."""
         until = time.monotonic() + within_s
         while self._running and (left_s := until - time.monotonic()) > 0:
-            await asyncio.wait(self._running.values(), timeout=left_s)
+            await asyncio.wait(self._running, timeout=left_s)
             # What is done has its callbacks called in the next round.
             await asyncio.sleep(0)
 
     async def close(self) -> None:
         """Give up the warms under way: their prefixes are free for others at once."""
-        running = list(self._running.values())
+        running = list(self._running)
         for task in running:
             task.cancel()
         if running:
@@ -277,8 +279,10 @@ class Coordinator:
 
     def _spawn(self, digest: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=f"warm {digest[:12]}")
-        self._running[digest] = task
-        task.add_done_callback(lambda done: self._running.pop(digest) if self._running.get(digest) is done else None)
+        self._holding[digest] = task
+        self._running.add(task)
+        task.add_done_callback(lambda done: self._holding.pop(digest) if self._holding.get(digest) is done else None)
+        task.add_done_callback(self._running.discard)
 
     async def _write(self, session: SessionRecord, digest: str, claim: Claim, grant: Grant, trigger: Trigger) -> None:
         record = replace(COLD, reason=Reason.WARM_ABANDONED)
@@ -328,7 +332,7 @@ class Coordinator:
     async def _ended(self, digest: str, deadline: float) -> WarmRecord:
         """The state once the warming of `digest`, here or elsewhere, has ended; still warming at the `deadline`."""
         while True:
-            if task := self._running.get(digest):
+            if task := self._holding.get(digest):
                 await asyncio.wait([task], timeout=max(0.0, deadline - time.monotonic()))
             record, _ = await self._warms.get(digest)
             if record.state is not WarmState.WARMING or time.monotonic() >= deadline:

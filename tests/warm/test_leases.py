@@ -113,6 +113,22 @@ def test_a_question_gives_up_on_a_warm_at_the_stated_multiple_of_what_it_should_
     upstream.release()
 
 
+def test_a_warm_that_has_lost_its_lease_is_given_up_too_when_its_server_ends(
+    redis: RedisProcess, upstream: Recorder, memory: Memory
+) -> None:
+    upstream.default = held
+    with serving(redis.url, upstream.url) as url, httpx2.Client(base_url=url, timeout=30) as http:
+        client = Client(http)
+        client.add_context()
+        session = client.start()
+        for number in (1, 2):
+            assert client.warm(session["session"])["state"] == "warming"
+            upstream.wait_for(number)
+            memory.age(session["prefix"]["digest"], LEASE_MS / 1_000)
+    with serving(redis.url, upstream.url) as url, httpx2.Client(base_url=url, timeout=30) as http:
+        assert http.get("/api/stats").json()["totals"]["warm_stopped"] == 2
+
+
 def test_a_stalled_process_blocks_nobody_longer_than_its_lease_and_overwrites_nothing(
     redis: RedisProcess, upstream: Recorder, memory: Memory, tmp_path: Path
 ) -> None:
