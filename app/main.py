@@ -71,7 +71,6 @@ from app.web.templates import STATIC
 
 log = logging.getLogger("headstart")
 
-CLOSE_TURNS_WITHIN_S = 0.5
 SAMPLE_WITHIN_S = 2.0
 RETRY_S = 1.0
 
@@ -178,7 +177,7 @@ def create_app(
         await asyncio.wait([sample], timeout=SAMPLE_WITHIN_S)
         yield
         sample.cancel()
-        await asyncio.gather(asking.close(within_s=CLOSE_TURNS_WITHIN_S), coordinator.close())
+        await asyncio.gather(asking.close(), coordinator.close())
         await vouching.close()
         await retention.close()
         await upstream.close()

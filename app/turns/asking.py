@@ -26,7 +26,7 @@ from app.warm.coordinator import Plan
 
 MAX_REQUEST_BYTES = 32_000_000
 # Leaving a turn takes a few round trips to Redis; clients wait no longer for one that is away.
-LEAVE_WITHIN_S = 0.5
+LEAVE_WITHIN_S = 1.0
 
 
 class TurnRunning(Exception):
@@ -81,6 +81,7 @@ class Asking:
         self._first_event = first_event
         self._clock = clock
         self._draining = False
+        self._drained = False
         self._running = Running(self.journal.abandon)
         self._watch = Watch(services, self._running, unread_s=unread_s, clock=clock)
 
@@ -117,11 +118,12 @@ class Asking:
             await self._running.over(LEAVE_WITHIN_S)
             self.journal.send_readers_away(all_of_them=True)
         await self._services.coordinator.over(until - time.monotonic())
+        self._drained = True
 
-    async def close(self, within_s: float) -> None:
-        """Leave every turn that runs here; within `within_s` seconds, or have others find out by themselves."""
-        await self.drain(0)
-        await self._running.over(within_s)
+    async def close(self) -> None:
+        """Leave every turn that still runs here, or have others find out by themselves."""
+        if not self._drained:
+            await self.drain(0)
         await self._watch.close()
         await self._running.close()
         await self.journal.close()
