@@ -18,7 +18,7 @@ from app.access.apikeys import ApiKeys
 from app.bench import BenchFailed
 from app.contexts.drafts import InvalidDraft
 from app.contexts.library import ContextTooLarge, Library
-from app.processes import CannotStart, EmbeddedRedis
+from app.processes import CannotStart, EmbeddedRedis, undisturbed
 from app.prompt.context import DEFAULT_MAX_TOKENS
 from app.refused import Refused
 from app.settings import Settings, variable
@@ -256,9 +256,11 @@ def _settings(**given: Any) -> Settings:
 
 
 def _serve(parsed: argparse.Namespace) -> None:
-    from app.serving import serve
+    with undisturbed():
+        from app.serving import serve
 
-    serve(_settings(host=parsed.host, port=parsed.port))
+        settings = _settings(host=parsed.host, port=parsed.port)
+    serve(settings)
 
 
 def _sandbox(parsed: argparse.Namespace) -> None:

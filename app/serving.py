@@ -4,11 +4,15 @@ import gc
 import logging
 import socket
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from app import logs, tracing
-from app.processes import CannotStart, Companion, EmbeddedRedis, SandboxProcess
+from app.processes import CannotStart, Companion, EmbeddedRedis, SandboxProcess, undisturbed
 from app.settings import Settings
 from app.store.address import parse_address
+
+if TYPE_CHECKING:
+    from app.draining import Server
 
 log = logging.getLogger("headstart")
 
@@ -23,7 +27,8 @@ COLLECT_EVERY = 50_000
 def serve(settings: Settings) -> None:
     """Serve until told to stop. Raises `CannotStart` with a sentence that says what to do."""
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
-    flush = tracing.configure()
+    with undisturbed():
+        flush = tracing.configure()
     listening = _listen(settings.host, settings.port)
     with ExitStack() as stack:
         stack.callback(flush)
@@ -41,10 +46,13 @@ def serve(settings: Settings) -> None:
         # Whatever ends the server, its companions are told at once, after it.
         for companion in companions:
             stack.callback(companion.tell_to_stop)
-        _run(settings, listening, redis_url, base_url, api_key)
+        # What a signal raises in the middle of an import can get lost there, and with it the word to end.
+        with undisturbed():
+            server = _make(settings, listening, redis_url, base_url, api_key)
+        server.run([listening])
 
 
-def _run(settings: Settings, listening: socket.socket, redis_url: str, base_url: str | None, api_key: str) -> None:
+def _make(settings: Settings, listening: socket.socket, redis_url: str, base_url: str | None, api_key: str) -> "Server":
     # Imported here, while the companions start: together that takes half the time. Nothing of it is garbage.
     gc.disable()
     import uvicorn
@@ -71,8 +79,12 @@ def _run(settings: Settings, listening: socket.socket, redis_url: str, base_url:
     log.info("Redis: %s", where)
     host, port = listening.getsockname()[:2]
     log.info("Headstart %s is at http://%s:%d", app.version, f"[{host}]" if ":" in host else host, port)
+    # Or else the server would import them when it runs.
+    config.load()
+    config.get_loop_factory()
     collect_seldom()
-    Server(config, app.state.rooms.asking.drain, settings.drain_s if settings.redis_url else 0).run([listening])
+    drain_s = settings.drain_s if settings.redis_url else 0
+    return Server(config, app.state.rooms.asking.drain, drain_s)
 
 
 def collect_seldom() -> None:

@@ -175,6 +175,40 @@ def test_told_to_stop_while_it_starts_its_redis_it_leaves_none_behind(tmp_path: 
         assert "Traceback" not in served.log
 
 
+def customized(home: Path, python: str) -> str:
+    """A folder that has Python run `python` whenever it starts, for PYTHONPATH."""
+    (home / "custom").mkdir()
+    (home / "custom" / "sitecustomize.py").write_text(python)
+    return str(home / "custom")
+
+
+# What a signal raises gets lost in an import, as it does in a callback of the garbage collector's.
+LOSING = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {name!r}:
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                for _ in range(1000):
+                    pass
+            except BaseException:
+                pass
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize("name", ["app.serving", "uvicorn", "app.main", "httptools", "uvloop"])
+def test_told_to_stop_while_it_imports_it_ends(tmp_path: Path, upstream: Recorder, name: str) -> None:
+    # It has no children: those import things, too.
+    alone = {"HEADSTART_REDIS_URL": f"unix://{tmp_path}/none.sock", "ANTHROPIC_BASE_URL": upstream.url}
+    with starting(tmp_path, PYTHONPATH=customized(tmp_path, LOSING.format(name=name)), **alone) as served:
+        assert served.process.popen.wait(30) == 130
+        assert "Traceback" not in served.log
+
+
 @pytest.fixture(scope="module")
 def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server on a machine that has no Redis."""
