@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from types import FrameType
 
 import uvicorn
 
@@ -16,12 +17,24 @@ LOOK_S = 0.1
 class Server(uvicorn.Server):
     """A server that calls `drain` with the seconds that what runs may take, before it shuts down: `drain_s` when a
     deployment asks it to end (SIGTERM), none when a person does (Ctrl-C). Within the same time it answers requests that it
-    has begun to read."""
+    has begun to read. `told` hears of the first signal, as it comes: how many seconds that will be, and of which loop."""
 
-    def __init__(self, config: uvicorn.Config, drain: Callable[[float], Awaitable[None]], drain_s: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        drain: Callable[[float], Awaitable[None]],
+        drain_s: float,
+        told: Callable[[float, asyncio.AbstractEventLoop], None],
+    ) -> None:
         super().__init__(config)
         self._drain = drain
         self._drain_s = drain_s
+        self._told = told
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            self._told(self._drain_s if sig == signal.SIGTERM else 0, asyncio.get_running_loop())
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         for listening in sockets or []:

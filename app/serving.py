@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from app import logs, tracing
+from app.lastresort import LastResort
 from app.processes import CannotStart, Companion, EmbeddedRedis, SandboxProcess, undisturbed
 from app.settings import Settings
 from app.store.address import parse_address
@@ -43,16 +44,28 @@ def serve(settings: Settings) -> None:
             redis = stack.enter_context(EmbeddedRedis(settings.data_dir))
             companions.append(redis)
             redis_url = redis.url
+
+        def tell_companions() -> None:
+            for companion in companions:
+                companion.tell_to_stop()
+
         # Whatever ends the server, its companions are told at once, after it.
-        for companion in companions:
-            stack.callback(companion.tell_to_stop)
+        stack.callback(tell_companions)
+        last_resort = LastResort(tell_companions)
         # What a signal raises in the middle of an import can get lost there, and with it the word to end.
         with undisturbed():
-            server = _make(settings, listening, redis_url, base_url, api_key)
+            server = _make(settings, listening, redis_url, base_url, api_key, last_resort)
         server.run([listening])
 
 
-def _make(settings: Settings, listening: socket.socket, redis_url: str, base_url: str | None, api_key: str) -> "Server":
+def _make(
+    settings: Settings,
+    listening: socket.socket,
+    redis_url: str,
+    base_url: str | None,
+    api_key: str,
+    last_resort: LastResort,
+) -> "Server":
     # Imported here, while the companions start: together that takes half the time. Nothing of it is garbage.
     gc.disable()
     import uvicorn
@@ -84,7 +97,7 @@ def _make(settings: Settings, listening: socket.socket, redis_url: str, base_url
     config.get_loop_factory()
     collect_seldom()
     drain_s = settings.drain_s if settings.redis_url else 0
-    return Server(config, app.state.rooms.asking.drain, drain_s)
+    return Server(config, app.state.rooms.asking.drain, drain_s, last_resort.begin)
 
 
 def collect_seldom() -> None:

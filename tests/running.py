@@ -100,7 +100,8 @@ def serving(redis_url: str, base_url: str, **settings: Any) -> Iterator[str]:
         timeout_graceful_shutdown=1,
         proxy_headers=False,
     )
-    server = Server(config, app.state.rooms.asking.drain, 0)
+    # No signal comes to a thread.
+    server = Server(config, app.state.rooms.asking.drain, 0, lambda *_: None)
     thread = threading.Thread(target=lambda: server.run(sockets=[listening]))
     thread.start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"

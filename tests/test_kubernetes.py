@@ -7,6 +7,7 @@ import httpx2
 import pytest
 import yaml
 
+from app.lastresort import END_WITHIN_S, SAY_WITHIN_S
 from app.settings import Settings, variable
 from app.web.guards import MAX_CONTEXT_BYTES
 from tests.test_repo import ROOT, instructions
@@ -14,7 +15,7 @@ from tests.test_repo import ROOT, instructions
 FOLDER = ROOT / "deploy" / "kubernetes"
 FILES: dict[str, dict[str, Any]] = {path.name: yaml.safe_load(path.read_text()) for path in FOLDER.glob("*.yaml")}
 APPLIED = [FILES[name] for name in FILES["kustomization.yaml"]["resources"]]
-MARGIN_S = 5
+MARGIN_S = END_WITHIN_S + SAY_WITHIN_S
 
 
 def only(kind: str) -> dict[str, Any]:

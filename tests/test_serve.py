@@ -209,6 +209,36 @@ def test_told_to_stop_while_it_imports_it_ends(tmp_path: Path, upstream: Recorde
         assert "Traceback" not in served.log
 
 
+# A thread among those that do what would hold the event loop up, which asyncio waits for in the end.
+HOLDING_UP = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+
+submit = ThreadPoolExecutor.submit
+
+def never_ends():
+    threading.Event().wait()
+
+def submit_both(self, *work, **named):
+    ThreadPoolExecutor.submit = submit
+    submit(self, never_ends)
+    return submit(self, *work, **named)
+
+if "serve" in sys.orig_argv:
+    ThreadPoolExecutor.submit = submit_both
+"""
+
+
+def test_whatever_holds_its_end_up_is_said_and_it_ends_with_all_its_children(tmp_path: Path) -> None:
+    with serve(tmp_path, PYTHONPATH=customized(tmp_path, HOLDING_UP)) as served:
+        started = children(served.pid)
+        served.stop(signal.SIGTERM)
+        assert "told to end, and still here after 7 s" in served.log
+        assert "in never_ends" in served.log
+        assert set(started) == {"sandbox", "redis-server"}
+        until(lambda: not [pid for pid in started.values() if alive(pid)], "the end of its children")
+
+
 @pytest.fixture(scope="module")
 def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server on a machine that has no Redis."""
