@@ -1,4 +1,4 @@
-"""A way to Redis on which one answer gets lost: the command was carried out, and who sent it cannot know."""
+"""A way to Redis on which one answer gets lost, or is late: the command was carried out, and who sent it cannot know."""
 
 import socket
 import threading
@@ -17,6 +17,7 @@ class Losing:
         self.url = f"unix://{path}"
         self.lost = threading.Event()
         self._marks: bytes | None = None
+        self._late: threading.Event | None = None
         self._target = str(redis.socket)
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(path))
@@ -26,6 +27,15 @@ class Losing:
     def arm(self, marks: bytes) -> None:
         self.lost.clear()
         self._marks = marks
+
+    def hold(self, marks: bytes) -> None:
+        """As `arm`, but the answer, and all that follow it, come when `release` is called."""
+        self._late = threading.Event()
+        self.arm(marks)
+
+    def release(self) -> None:
+        assert self._late is not None
+        self._late.set()
 
     def close(self) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
@@ -57,7 +67,9 @@ class Losing:
             while said := redis.recv(1 << 20):
                 if losing.is_set():
                     self.lost.set()
-                    break
+                    if self._late is None:
+                        break
+                    self._late.wait(30)
                 client.sendall(said)
         _end(client, redis)
 

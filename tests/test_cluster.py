@@ -67,6 +67,7 @@ async def _run_what_takes_time(url: str) -> None:
     """What runs only when a call lasts for seconds, a process goes, programs bring keys, or time has passed."""
     store = Store(url)
     assert not await Warms(store, "u").renew("d", 1, lease_ms=1000)
+    assert not await Warms(store, "u").withdraw("d", 1)
     await LedgerStore(store, "u").vouch(["call"], 1000)
     session, turn = keys.session("s"), keys.turn("s", "t")
     assert await store.run("hand_over_turn", [turn], [0]) == 0

@@ -24,10 +24,14 @@ from tests.test_attempts import WHOLE, text_of
 from tests.turns import half_answered, stop, told
 
 
+def source(name: str) -> bytes:
+    """A script."""
+    return Path(app.store.__file__).with_name(f"{name}.lua").read_bytes()
+
+
 def script(name: str) -> bytes:
     """What a command that runs the script has in it."""
-    source = Path(app.store.__file__).with_name(f"{name}.lua").read_bytes()
-    return hashlib.sha1(source).hexdigest().encode()
+    return hashlib.sha1(source(name)).hexdigest().encode()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local record = redis.call('HMGET', KEYS[1], 'state', 'lease_ms', 'expires_ms', 'failed_ms', 'started_ms',
-  'trigger', 'session', 'claim', 'fence')
+  'trigger', 'session', 'claim', 'fence', 'used')
 local expires = tonumber(record[3]) or 0
 local young = record[6] ~= '' and expires <= now and now - (tonumber(record[5]) or 0) < tonumber(ARGV[7])
 local own = ARGV[8] == '1' and record[6] == '' and record[7] == ARGV[1]
@@ -21,8 +21,11 @@ if record[1] == 'warming' and record[8] == ARGV[9] then
   fence = tonumber(record[9])
 elseif not busy and not warm and not resting and record[1] ~= 'skipped' then
   fence = redis.call('HINCRBY', KEYS[1], 'fence', 1)
+  -- For who withdraws the claim.
+  local before = cjson.encode({state = record[1], lease_ms = record[2], started_ms = record[5], trigger = record[6],
+    session = record[7], used = record[10]})
   redis.call('HSET', KEYS[1], 'state', 'warming', 'session', ARGV[1], 'started_ms', now, 'lease_ms', now + ARGV[2],
-    'trigger', ARGV[6], 'used', '0', 'claim', ARGV[9])
+    'trigger', ARGV[6], 'used', '0', 'claim', ARGV[9], 'before', before)
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
 end
 return {tostring(fence), tostring(now), redis.call('HGETALL', KEYS[1])}

@@ -124,6 +124,10 @@ class Warms:
             await self._run("settle_warm", digest, [fence, *(part for field in fields.items() for part in field)])
         )
 
+    async def withdraw(self, digest: str, fence: int) -> bool:
+        """End our warming before there was a call: all is as it was before our claim. False as for `settle`."""
+        return bool(await self._run("withdraw_warm", digest, [fence]))
+
     async def use(self, digest: str, started_ms: int, ttl_ms: int) -> str | None:
         """A question that started at `started_ms` read the entry: it lives `ttl_ms` from there.
 
@@ -175,7 +179,7 @@ def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
 
 
 def _parse(fields: dict[bytes, bytes], now_ms: int) -> WarmRecord:
-    if not fields:
+    if b"state" not in fields:
         return COLD
     state = WarmState(fields[b"state"].decode())
     result = json.loads(fields.get(b"result") or b"{}")

@@ -251,20 +251,39 @@ class Coordinator:
     async def _speculate(
         self, session: SessionRecord, digest: str, record: WarmRecord, trigger: Trigger, address: str
     ) -> WarmRecord:
-        """Start the call if it may and should be made; the state after that."""
-        decision = await self._speculation.consider(
-            session, trigger, address, await self._prospects.of(session, record)
-        )
-        if isinstance(decision, Skip):
-            return await self._skipped(session, digest, record, decision)
+        """Start the call if it may and should be made; the state after that. Claimed first: of triggers that come at once
+        one alone takes from what calls may cost, and the others find a warm under way."""
+        prospect = await self._prospects.of(session, record)
+        skip = await self._speculation.consider(session, trigger, prospect)
+        if skip is not None:
+            return await self._skipped(session, digest, record, skip)
         claim = await self._warms.claim(
             digest, session.id, trigger=trigger, lease_ms=LEASE_MS, margin_ms=MARGIN_MS, rest_ms=REST_MS
         )
         if claim.fence is None:
-            await self._speculation.settle(decision, None)
-        else:
-            self._spawn(digest, self._write(session, digest, claim, decision, trigger))
-        return claim.record
+            return claim.record
+        grant: Grant | Skip | None = None
+        try:
+            grant = await self._speculation.grant(session, address, prospect)
+            # A question may have taken over meanwhile.
+            if isinstance(grant, Grant) and await self._warms.renew(digest, claim.fence, lease_ms=LEASE_MS):
+                self._spawn(digest, self._write(session, digest, claim, grant, trigger))
+                return claim.record
+        except BaseException:
+            await asyncio.shield(self._take_back(digest, claim.fence, grant))
+            raise
+        await self._take_back(digest, claim.fence, grant)
+        if isinstance(grant, Skip):
+            return await self._skipped(session, digest, record, grant)
+        return await self.state(session)
+
+    async def _take_back(self, digest: str, fence: int, grant: Grant | Skip | None) -> None:
+        """A claim leads to no call: nothing is set aside for it, and the prefix is as it was."""
+        if isinstance(grant, Grant):
+            with suppress(StoreUnavailable):
+                await self._speculation.settle(grant, None)
+        with suppress(StoreUnavailable):
+            await self._warms.withdraw(digest, fence)
 
     async def _skipped(self, session: SessionRecord, digest: str, before: WarmRecord, skip: Skip) -> WarmRecord:
         """A warm was not made, for `skip`: counted, unless another's call has begun meanwhile; the state to show."""

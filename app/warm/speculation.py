@@ -1,7 +1,7 @@
 """The gate before every warm: whether it may be made, from limits that all processes share, and whether it is worth it.
 
-It asks the cheap questions first and takes nothing until the last one is answered. What it grants is a reservation of
-money that has to be settled when the call has ended. It never stands before a question: only speculation is refused.
+It asks first, and takes nothing until somebody is sure to make the call. What it grants then is a reservation of money that
+has to be settled when the call has ended. It never stands before a question: only speculation is refused.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from app.prompt.context import Ttl
 from app.store.sessions import SessionRecord
 from app.store.spending import Bucket, Reservation, Spending
 from app.upstream.errors import UpstreamCode, UpstreamError
-from app.warm.policy import Odds, Prospect, Skip, Trigger, Worth, most_usd, too_short, weigh
+from app.warm.policy import Odds, Prospect, Skip, Trigger, most_usd, too_short, weigh
 
 # After these, the upstream would refuse the next call too.
 REFUSALS = {UpstreamCode.AUTH, UpstreamCode.REFUSED, UpstreamCode.RATE_LIMITED, UpstreamCode.OVERLOADED}
@@ -31,10 +31,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Leave to make one warm: the money set aside for it (None when nothing was), and what it was thought to be worth."""
+    """Leave to make one warm: the money set aside for it, None when nothing was."""
 
     reservation: Reservation | None
-    worth: Worth
 
 
 class Speculation:
@@ -45,10 +44,8 @@ class Speculation:
         self._ledger = ledger
         self._limits = limits
 
-    async def consider(
-        self, session: SessionRecord, trigger: Trigger, address: str, prospect: Prospect
-    ) -> Grant | Skip:
-        """Leave to warm `prospect` for `session`, or why not."""
+    async def consider(self, session: SessionRecord, trigger: Trigger, prospect: Prospect) -> Skip | None:
+        """Why `prospect` should not be warmed for `session`, if so. Takes nothing."""
         model = find_model(session.parameters["model"])
         ttl: Ttl = session.parameters["ttl"]
         if not self._limits.enabled:
@@ -62,12 +59,23 @@ class Speculation:
         worth = weigh(model, prospect, ttl, odds, trigger, pace, self._limits.value_of_second_usd)
         if trigger != "api" and worth.value_usd is not None and worth.value_usd <= 0:
             return Skip.NOT_WORTH_IT
+        return None
+
+    async def grant(self, session: SessionRecord, address: str, prospect: Prospect) -> Grant | Skip:
+        """Leave for the one call that warms `prospect` for `session`, taken from buckets and budget; or why not."""
         if not self._limits.limited:
-            return Grant(None, worth)
+            return Grant(None)
         for bucket in _buckets(session.id, address):
             if not await self._spending.take(bucket):
                 return Skip.RATE_LIMITED
-        return await self._reserved(worth, most_usd(model, prospect, ttl))
+        usd = most_usd(find_model(session.parameters["model"]), prospect, session.parameters["ttl"])
+        if usd is None:
+            # Without prices there is no money to count; the buckets still hold.
+            return Grant(None)
+        reservation = await self._spending.reserve(
+            usd, per_hour_usd=self._limits.per_hour_usd, per_day_usd=self._limits.per_day_usd
+        )
+        return Skip.BUDGET_SPENT if reservation is None else Grant(reservation)
 
     async def settle(self, grant: Grant, cost_usd: float | None) -> None:
         """The warm has ended, and cost this much; None when no call was made or its cost is unknown."""
@@ -85,15 +93,6 @@ class Speculation:
     async def learn(self, session: SessionRecord, trigger: str, *, used: bool) -> None:
         """A warm by `trigger` was made, or, with `used`, a question has made use of it."""
         await self._spending.learn(session.context, trigger, used=used)
-
-    async def _reserved(self, worth: Worth, usd: float | None) -> Grant | Skip:
-        if usd is None:
-            # Without prices there is no money to count; the buckets still hold.
-            return Grant(None, worth)
-        reservation = await self._spending.reserve(
-            usd, per_hour_usd=self._limits.per_hour_usd, per_day_usd=self._limits.per_day_usd
-        )
-        return Skip.BUDGET_SPENT if reservation is None else Grant(reservation, worth)
 
 
 def _buckets(session: str, address: str) -> tuple[Bucket, Bucket, Bucket]:
