@@ -2,13 +2,16 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.client import Client
+from tests.losing import losing
 from tests.recorder import Recorder, held
-from tests.running import RedisProcess, serving
+from tests.running import RedisProcess, serving, until
+from tests.test_lost_answers import script, source
 from tests.warm.gate import WORTH_IT, alone, assert_skipped, counting, expire, skips, warmed
 from tests.warm.turning import Memory
 
@@ -162,6 +165,26 @@ def test_after_a_turn_only_the_tail_is_set_aside(
     # The 5,000 tokens that should be read, and the tail's bytes at two a token, at the price of a write.
     assert 5_000 * 2.5 < int(str(memory.redis.get(reservation))) < 5_400 * 2.5
     upstream.release()
+
+
+def test_money_is_set_aside_once_when_the_answer_gets_lost(
+    redis: RedisProcess, upstream: Recorder, memory: Memory, tmp_path: Path
+) -> None:
+    settings = {"limits": "on", "value_of_second_usd": WORTH_IT}
+    with (
+        losing(redis, tmp_path) as way,
+        serving(way.url, upstream.url, **settings) as url,
+        httpx2.Client(base_url=url, timeout=30) as http,
+    ):
+        client = Client(http)
+        client.add_context()
+        memory.redis.script_load(source("reserve_budget").decode())
+        way.arm(script("reserve_budget"))
+        warm = client.warm(client.start()["session"], wait=True)
+        assert way.lost.is_set()
+        until(lambda: not memory.redis.keys("hs:budget:*:*"), "nothing to be reserved")
+        spent = int(str(memory.redis.hget(memory.key("hs:budget:{all}"), "hour_spent")))
+        assert spent == round(warm["cost_usd"] / MICRO)
 
 
 def test_what_a_stopped_servers_call_may_have_cost_stays_set_aside(
