@@ -1,6 +1,10 @@
 // @ts-check
-/** The context picker and the facts behind it. The server rendered both; this shows the one that is picked. */
-import { call, Problem } from './api.js';
+/**
+ * The context picker and the facts behind it. The server rendered both; this shows the one that is picked, and deletes one
+ * that is the reader's own.
+ */
+import { call, Problem, send } from './api.js';
+import { confirmed } from './confirm.js';
 import { size } from './numbers.js';
 
 export class Contexts {
@@ -14,8 +18,12 @@ export class Contexts {
     for (const about of this.#abouts()) {
       about.addEventListener('toggle', () => about.open && this.#list(about));
       if (about.open) this.#list(about);
+      about.querySelector('.own button')?.addEventListener('click', () => this.#delete(about));
     }
-    addEventListener('click', ({ target }) => this.close(target));
+    addEventListener('click', ({ target }) => {
+      // What a dialog asks, it asks over a sheet that stays.
+      if (!(target instanceof Element && target.closest('dialog'))) this.close(target);
+    });
     this.#show();
   }
 
@@ -49,6 +57,24 @@ export class Contexts {
     const open = [...this.#abouts()].filter((about) => about.open && !(target instanceof Node && about.contains(target)));
     for (const about of open) about.open = false;
     return open.length > 0;
+  }
+
+  /** @param {HTMLDetailsElement} about */
+  async #delete(about) {
+    const name = this.select.selectedOptions[0].text;
+    const warning = `“${name}” will be erased. Conversations about it stay to be read, but nothing more can be asked in them. That cannot be undone.`;
+    if (!(await confirmed('Delete this context?', warning))) return;
+    try {
+      await send('DELETE', `/api/contexts/${about.dataset.context}`);
+    } catch (error) {
+      const problem = Problem.from(error);
+      if (problem.status !== 404) {
+        /** @type {HTMLElement} */ (about.querySelector('.own span')).textContent = problem.sentence;
+        return;
+      }
+    }
+    // There may be none left, and then the page is another one: the server knows.
+    location.assign('/');
   }
 
   /** @param {HTMLDetailsElement} about the documents' names are fetched when somebody looks */

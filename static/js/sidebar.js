@@ -5,6 +5,7 @@
  * drawer where there is not.
  */
 import { call, Problem } from './api.js';
+import { confirmed } from './confirm.js';
 import { several } from './numbers.js';
 
 /** @typedef {{session: string, title: string, conversation: string, context_name: string, asked_at: string, branches: number, match: string|null}} Listed */
@@ -37,7 +38,6 @@ export class Sidebar {
     this.said = element('conversations-said');
     this.more = element('more-conversations');
     this.menu = element('conversation-menu');
-    this.asking = /** @type {HTMLDialogElement} */ (element('deleting'));
     this.#listen();
     this.#settle();
     this.load();
@@ -68,8 +68,6 @@ export class Sidebar {
       if (/** @type {ToggleEvent} */ (event).newState === 'closed') this.menu.removeAttribute('style');
     });
     for (const link of this.menu.querySelectorAll('a')) link.addEventListener('click', () => this.menu.hidePopover());
-    this.asking.querySelector('form')?.addEventListener('submit', () => this.#delete());
-    element('keep').addEventListener('click', () => this.asking.close());
   }
 
   /** Where there is room it is, unless it was closed; else not, unless it was opened. */
@@ -225,11 +223,11 @@ export class Sidebar {
     field.focus();
   }
 
-  #confirm() {
+  async #confirm() {
     const count = this.#chosen?.branches ?? 1;
     const too = count > 1 ? `, with its ${count} branches` : '';
-    element('deleting-what').textContent = `“${this.#chosen?.title}” will be erased${too}. That cannot be undone.`;
-    this.asking.showModal();
+    const warning = `“${this.#chosen?.title}” will be erased${too}. That cannot be undone.`;
+    if (await confirmed('Delete this conversation?', warning)) await this.#delete();
   }
 
   async #delete() {

@@ -3,6 +3,7 @@
 import zipfile
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -292,3 +293,61 @@ def test_the_dialog_fits_a_phone_in_light_and_dark(chat: Chat, adding: Dialog, t
     expect(adding.add).to_be_in_viewport()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert adding.root.evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
+def own(chat: Chat) -> Locator:
+    """The sheet of the context that is picked, opened."""
+    chat.page.locator(".about:visible summary").click()
+    return chat.page.locator(".about:visible .sheet")
+
+
+def test_a_context_of_ones_own_is_deleted_from_its_sheet_and_no_other(chat: Chat) -> None:
+    page, picker = chat.page, chat.page.get_by_label("Context")
+    expect(own(chat).get_by_text("open to everyone here")).to_be_visible()
+    expect(own(chat).get_by_role("button")).to_have_count(0)
+    # Nobody else has the same: what another still has is not erased.
+    made = chat.add_context("<b>Mine</b>", {"a.md": f"{uuid4()} {LONG}"})
+    chat.open(f"/?context={made}")
+    chat.expect_state(chat.ask("What is in here?"), "done")
+    conversation = page.url
+    own(chat).get_by_role("button", name="Delete…").click()
+    asking = page.get_by_role("dialog", name="Delete this context?")
+    expect(asking).to_contain_text("“<b>Mine</b>” will be erased.")
+    asking.get_by_role("button", name="Keep it").click()
+    expect(page.get_by_role("button", name="Delete…")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    expect(asking).to_be_hidden()
+    assert page.request.get(f"{chat.url}/api/contexts/{made}").ok
+
+    page.get_by_role("button", name="Delete…").click()
+    asking.get_by_role("button", name="Delete", exact=True).click()
+    page.wait_for_url(f"{chat.url}/")
+    expect(picker.locator("option")).to_have_text(["asyncio"])
+    assert page.request.get(f"{chat.url}/api/contexts/{made}").status == 404
+    chat.expect_state(chat.ask("What is a Future?"), "done")
+
+    page.goto(conversation)
+    expect(chat.turns).to_have_count(1)
+    refused = chat.ask("And now?")
+    chat.expect_state(refused, "failed")
+    expect(refused.get_by_role("alert")).to_contain_text("was deleted")
+
+
+def test_a_context_that_could_not_be_deleted_says_so_and_one_that_is_gone_already_is_gone(
+    chat: Chat, complaints: Complaints
+) -> None:
+    complaints.expects("ERR_FAILED", "404")
+    made = chat.add_context("Mine", {"a.md": LONG})
+    chat.open(f"/?context={made}")
+    chat.page.route("**/api/contexts/*", lambda route: route.abort())
+    sheet = own(chat)
+    for button in ("Delete…", "Delete"):
+        chat.page.get_by_role("button", name=button, exact=True).click()
+    expect(sheet.get_by_role("status")).to_have_text("The server cannot be reached.")
+    chat.page.unroute("**/api/contexts/*")
+    assert chat.page.request.delete(f"{chat.url}/api/contexts/{made}").ok
+    for button in ("Delete…", "Delete"):
+        chat.page.get_by_role("button", name=button, exact=True).click()
+    chat.page.wait_for_url(f"{chat.url}/")
+    expect(chat.page.get_by_label("Context").locator("option")).to_have_text(["asyncio"])
