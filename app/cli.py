@@ -113,7 +113,7 @@ def _add_contexts(commands: "Commands[argparse.ArgumentParser]") -> None:
         "add",
         help="make a context of files and folders",
         description="Make a context of files and folders: text files, sorted, as .gitignore allows. What is binary or "
-        "empty is left out and named. A context that had the name before is replaced.",
+        "empty, may hold secrets or was installed is left out and named. A context that had the name before is replaced.",
     )
     add.add_argument("name", metavar="NAME", help="what people will call it")
     add.add_argument("paths", metavar="PATH", type=Path, nargs="+", help="a file or folder")

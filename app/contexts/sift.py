@@ -1,4 +1,5 @@
-"""Which files of a folder are to be read, by their names: not what `.gitignore` excludes, nor what may hold secrets.
+"""Which files of a folder are to be read, by their names: not what `.gitignore` excludes, what may hold secrets, or what
+tools installed.
 
 The rules are those of a folder on disk; here they are for one that is only known as a list of paths: an upload, before or
 after its bytes came, or an archive.
@@ -8,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from app.contexts.documents import MAX_TITLE_CHARS, Skipped
 from app.contexts.gitignore import Gitignore, ignored, parse_gitignore
+from app.contexts.installed import INSTALLED, MARKS, is_installed
 from app.prompt.text import UnsafeText, check_text
 
 GITIGNORE = ".gitignore"
@@ -36,8 +38,8 @@ class TooManyRules(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """The paths to be read, in the order in which a folder is walked; what was left out by name, and how many were
-    left out by `.gitignore` files, which are too many to name."""
+    """The paths to be read, in the order in which a folder is walked; what was left out by name, a whole folder with a slash
+    at its end, and how many were left out by `.gitignore` files, which are too many to name."""
 
     taken: tuple[str, ...]
     skipped: tuple[Skipped, ...]
@@ -51,21 +53,22 @@ def sift(paths: Iterable[str], gitignores: Mapping[str, bytes]) -> Sifted:
     """
     if any(len(content) > MAX_GITIGNORE_BYTES for content in gitignores.values()):
         raise TooManyRules
-    judge = _Judge(gitignores)
+    found = sorted(map(_pure, set(paths)), key=lambda path: path.parts)
+    judge = _Judge(gitignores, frozenset(path for path in found if path.name in MARKS))
     skipped: dict[str, Skipped] = {}
     taken: list[PurePosixPath] = []
     ignored_files = 0
-    for path in sorted(map(_pure, set(paths)), key=lambda path: path.parts):
+    for path in found:
         if (reason := _unsafe(path)) is not None:
             skipped[str(path)] = reason
             continue
         verdict = judge.verdict(path)
         if verdict is None:
             taken.append(path)
+        elif isinstance(verdict, Skipped):
+            skipped[verdict.title] = verdict
         elif verdict == "ignored":
             ignored_files += 1
-        elif verdict != "git":
-            skipped[verdict] = Skipped(verdict, TOO_PRIVATE)
     return Sifted(tuple(map(str, taken)), tuple(skipped.values()), ignored_files)
 
 
@@ -79,23 +82,28 @@ def may_be_secret(name: str) -> bool:
     return any(fnmatchcase(name.lower(), pattern) for pattern in SECRETS) and not name.lower().endswith(EXAMPLES)
 
 
+# Left out without a word of its own, or by name.
+_Verdict = Literal["git", "ignored"] | Skipped
+
+
 class _Folder(NamedTuple):
     """What is to be said of all that a folder holds, and otherwise the rules for it, from the top down."""
 
-    verdict: str | None
+    verdict: _Verdict | None
     rules: Sequence[Gitignore]
 
 
 class _Judge:
-    """Says what is to be said of a path: nothing, `git`, `ignored`, or the path that may hold secrets."""
+    """Says what is to be said of a path, where `marks` are the files by which tools claim folders: nothing, or a verdict."""
 
-    def __init__(self, gitignores: Mapping[str, bytes]) -> None:
+    def __init__(self, gitignores: Mapping[str, bytes], marks: frozenset[PurePosixPath]) -> None:
         folders = {_pure(path).parent: content for path, content in gitignores.items()}
         self._rules = {folder: parse_gitignore(folder, content) for folder, content in folders.items()}
+        self._marks = marks
         self._folders: dict[PurePosixPath, _Folder] = {}
         self._tried = 0
 
-    def verdict(self, path: PurePosixPath) -> str | None:
+    def verdict(self, path: PurePosixPath) -> _Verdict | None:
         """What is to be said of a file: what is said of the topmost folder that it lies in of which something is said, or
         else of itself."""
         if len(path.parts) < 2:
@@ -118,15 +126,20 @@ class _Judge:
             self._folders[path] = found
         return found
 
-    def _verdict(self, entry: PurePosixPath, rules: Sequence[Gitignore], *, is_folder: bool) -> str | None:
+    def _verdict(self, entry: PurePosixPath, rules: Sequence[Gitignore], *, is_folder: bool) -> _Verdict | None:
+        title = f"{entry}/" if is_folder else str(entry)
         if may_be_secret(entry.name):
-            return str(entry)
+            return Skipped(title, TOO_PRIVATE)
         if entry.name == ".git":
             return "git"
         self._tried += sum(len(gitignore.rules) for gitignore in rules)
         if self._tried > MAX_TRIED:
             raise TooManyRules
-        return "ignored" if ignored(entry, rules, is_folder=is_folder) else None
+        if ignored(entry, rules, is_folder=is_folder):
+            return "ignored"
+        if is_folder and is_installed(entry, self._marks.__contains__):
+            return Skipped(title, INSTALLED)
+        return None
 
 
 def _unsafe(path: PurePosixPath) -> Skipped | None:

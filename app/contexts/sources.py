@@ -1,16 +1,18 @@
 """Files and folders to documents.
 
-A folder gives its text files and PDFs in sorted order, as `.gitignore` files allow; what is binary, empty or unreadable is
-left out and named, so that nobody wonders where it went. A file is taken as it is: UTF-8 or PDF, nothing changed. Uploads
-go by the same rules: `uploads.py`.
+A folder gives its text files and PDFs in sorted order, as `.gitignore` files allow; what is binary, empty, unreadable or
+installed by tools is left out and named, so that nobody wonders where it went. A file is taken as it is: UTF-8 or PDF,
+nothing changed. Uploads go by the same rules: `uploads.py`.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from app.contexts.archive import is_archive, unpack
 from app.contexts.documents import MAX_FILE_BYTES, Collected, Skipped, take
 from app.contexts.gitignore import Gitignore, ignored, read_gitignore
+from app.contexts.installed import INSTALLED, is_installed
 from app.contexts.sift import TOO_PRIVATE, may_be_secret
 from app.prompt.text import UnsafeText, check_text
 
@@ -63,7 +65,8 @@ def _walk(folder: Path, skipped: list[Skipped]) -> Iterator[tuple[str, Path]]:
     root = folder.resolve()
 
     def titled(path: Path) -> str:
-        return f"{root.name}/{path.relative_to(root).as_posix()}".removesuffix("/.")
+        title = f"{root.name}/{path.relative_to(root).as_posix()}".removesuffix("/.")
+        return f"{title}/" if path.is_dir() else title
 
     for file in _files(root, _rules_above(root), lambda path, reason: skipped.append(Skipped(titled(path), reason))):
         yield titled(file), file
@@ -84,10 +87,12 @@ def _files(folder: Path, ignores: list[Gitignore], skip: Callable[[Path, str], N
         # Links are not followed: they could lead out of the folder, or in a circle.
         if entry.name == ".git" or entry.is_symlink() or ignored(entry, ignores, is_folder=entry.is_dir()):
             continue
-        if entry.is_dir():
-            yield from _files(entry, ignores, skip)
-        else:
+        if not entry.is_dir():
             yield entry
+        elif is_installed(entry, os.path.isfile):
+            skip(entry, INSTALLED)
+        else:
+            yield from _files(entry, ignores, skip)
 
 
 def _rules_above(root: Path) -> list[Gitignore]:

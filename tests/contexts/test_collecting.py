@@ -187,7 +187,7 @@ def test_what_may_not_be_read_is_left_out_and_named() -> None:
         )
         (folder / "locked").chmod(0o700)
     denied = "Permission denied"
-    expected = [("docs/closed.txt", denied), ("docs/locked", denied), ("docs/ruled", denied)]
+    expected = [("docs/closed.txt", denied), ("docs/locked/", denied), ("docs/ruled/", denied)]
     assert run.stdout == f"['docs/a.txt'] {expected}\n", run.stderr
 
 
@@ -208,6 +208,22 @@ def test_what_may_hold_secrets_is_left_out_and_named_unless_it_is_named_itself(f
     found = ("docs/.env", "docs/deploy/.env.production", "docs/server.pem", "docs/id_ed25519")
     assert skipped(folder) == dict.fromkeys(found, reason)
     assert titles(folder / ".env") == [".env"]
+
+
+def test_what_tools_installed_is_left_out_whole_and_named_unless_it_is_named_itself(folder: Path) -> None:
+    for name in ("node_modules/left/index.js", "web/node_modules/a.js", "__pycache__/a.pyc", "env/lib/a.py", "out/a.d"):
+        put(folder, name, "x")
+    put(folder, "env/pyvenv.cfg", "home = /usr")
+    put(folder, "out/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55")
+    put(folder, "odd/node_modules", "a file of that name")
+    put(folder, "venv/a.py", "a folder of that name, and no environment")
+    assert titles(folder) == ["docs/odd/node_modules", "docs/venv/a.py"]
+    found = ("docs/__pycache__/", "docs/env/", "docs/node_modules/", "docs/out/", "docs/web/node_modules/")
+    assert skipped(folder) == dict.fromkeys(found, "dependencies or a tool’s cache; choose the folder itself to add it")
+    assert titles(folder / "node_modules") == ["node_modules/left/index.js"]
+    assert titles(folder / "env") == ["env/lib/a.py", "env/pyvenv.cfg"]
+    put(folder, ".gitignore", "node_modules/\n")
+    assert "docs/node_modules/" not in skipped(folder)
 
 
 def test_the_deepest_gitignore_has_the_last_word(folder: Path) -> None:

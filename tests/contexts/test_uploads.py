@@ -91,7 +91,9 @@ def test_a_zipped_folder_gives_what_the_folder_gives(tmp_path: Path) -> None:
     assert collect([tmp_path / "docs.zip"]).documents == expected.documents
 
 
-_names = st.sampled_from(["a.txt", "b.log", "keep.log", "a", "b", ".env", ".gitignore", ".git", "build"])
+_names = st.sampled_from(
+    ["a.txt", "b.log", "keep.log", "a", "b", ".env", ".gitignore", ".git", "build", "node_modules", "pyvenv.cfg"]
+)
 _places = st.lists(_names, min_size=1, max_size=3).map(lambda parts: "/".join(["docs", *parts]))
 _contents = st.sampled_from([b"*.log\n!keep.log\n", b"build/\n", b"/a\n", b"text", b"", b"\0"])
 
@@ -148,6 +150,22 @@ def test_a_folder_is_sifted_by_its_paths_alone() -> None:
     assert "docs/a.log" not in sifted.taken and "docs/logo.png" in sifted.taken
     assert [one.title for one in sifted.skipped] == ["docs/.env", "docs/keys/id_rsa"]
     assert sifted.ignored == 2
+
+
+def test_what_tools_installed_is_left_out_by_its_paths_alone() -> None:
+    paths = [
+        "docs/a.py",
+        "docs/env/pyvenv.cfg",
+        "docs/env/lib/b.py",
+        "docs/web/node_modules/c/d.js",
+        "docs/node_modules",
+    ]
+    sifted = sift(paths, {})
+    assert sifted.taken == ("docs/a.py", "docs/node_modules")
+    assert [one.title for one in sifted.skipped] == ["docs/env/", "docs/web/node_modules/"]
+    assert sift(["node_modules/a.js", "node_modules/b/c.js"], {}).taken == ("node_modules/a.js", "node_modules/b/c.js")
+    packed = collect_uploaded([("docs.zip", zipped(dict.fromkeys(paths, b"x")))])
+    assert titles(packed) == ["docs/a.py", "docs/node_modules"]
 
 
 def test_a_deep_folder_costs_no_more_than_its_depth(monkeypatch: pytest.MonkeyPatch) -> None:
