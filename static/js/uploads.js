@@ -12,9 +12,31 @@ import { sift, sourcesIn, sourcesOf } from './sources.js';
 /** @typedef {import('./sources.js').LeftOut} LeftOut */
 
 const MOST_SENT = 64_000_000;
+// Of English and code, roughly. How many tokens a PDF has, or what an archive holds, its size does not say.
+const BYTES_PER_TOKEN = 4;
+const NO_TEXT = /\.(pdf|zip)$/i;
 
 /** @param {number} n @param {string} what */
 const several = (n, what) => `${count(n)} ${what}${n === 1 ? '' : 's'}`;
+
+/** @param {Source[]} sources */
+const sum = (sources) => sources.reduce((bytes, { file }) => bytes + file.size, 0);
+
+/** @param {Source[]} sources @returns {string} how much they are for a model, in two digits, since more would be made up */
+function estimate(sources) {
+  const texts = sources.filter(({ path }) => !NO_TEXT.test(path));
+  const tokens = Number((sum(texts) / BYTES_PER_TOKEN).toPrecision(2));
+  if (tokens < 1) return '';
+  const without = texts.length < sources.length ? ', without PDFs and archives' : '';
+  return ` · about ${several(tokens, 'token')} (an estimate by size${without})`;
+}
+
+/** @param {LeftOut[]} some @param {number} [more] files @returns {string} a folder's name ends with a slash */
+function told(some, more = 0) {
+  const folders = some.filter(({ name }) => name.endsWith('/')).length;
+  const files = some.length - folders + more;
+  return [files && several(files, 'file'), folders && several(folders, 'folder')].filter(Boolean).join(' and ');
+}
 
 /** @param {string} tag @param {string} [text] @param {string} [name] a class */
 function node(tag, text = '', name = '') {
@@ -22,6 +44,23 @@ function node(tag, text = '', name = '') {
   made.textContent = text;
   made.className = name;
   return made;
+}
+
+/**
+ * @param {Source[]} sources @param {number} depth
+ * @returns {[string, Source[]][]} files by their path, and those below so many folders together, by the path of the last
+ */
+function grouped(sources, depth) {
+  /** @type {Map<string, Source[]>} */
+  const groups = new Map();
+  for (const source of sources) {
+    const parts = source.path.split('/');
+    const group = parts.length > depth ? `${parts.slice(0, depth).join('/')}/` : source.path;
+    const known = groups.get(group);
+    if (known) known.push(source);
+    else groups.set(group, [source]);
+  }
+  return [...groups];
 }
 
 export class Adding {
@@ -118,7 +157,7 @@ export class Adding {
     if (skipped.length && reasons.size === 1) {
       const [reason] = reasons;
       if (skipped.length === 1) return `“${skipped[0].name}” is left out: ${reason}.`;
-      return `None of that can be asked about: all ${count(skipped.length)} files are left out (${reason}).`;
+      return `None of that can be asked about: all of it, ${told(skipped)}, is left out (${reason}).`;
     }
     if (!skipped.length && ignored) return 'None of that can be asked about: .gitignore files leave all of it out.';
     return 'None of that can be asked about: nothing in it is text or PDF. Look below for why.';
@@ -142,7 +181,7 @@ export class Adding {
 
   send() {
     const addresses = this.#addresses;
-    const bytes = this.#sources.reduce((sum, { file }) => sum + file.size, 0);
+    const bytes = sum(this.#sources);
     if (this.#looking || this.#sending) return;
     if (!this.#sources.length && !addresses.length) return this.#complain('Choose a file or a folder first, or give an address.');
     if (bytes > MOST_SENT) {
@@ -255,25 +294,27 @@ export class Adding {
 
   #summary() {
     if (!this.#sources.length) return '';
-    return `${several(this.#sources.length, 'file')} · ${size(this.#sources.reduce((sum, { file }) => sum + file.size, 0))}`;
+    return `${several(this.#sources.length, 'file')} · ${size(sum(this.#sources))}${estimate(this.#sources)}`;
   }
 
   /** @param {boolean} fixed */
   #showChosen(fixed) {
-    /** @type {Map<string, Source[]>} single files by their name, those of a folder together */
-    const groups = new Map();
-    for (const source of this.#sources) {
-      const group = source.path.includes('/') ? `${source.path.split('/')[0]}/` : source.path;
-      groups.set(group, [...(groups.get(group) || []), source]);
-    }
-    this.list.replaceChildren(...[...groups].map(([group, sources]) => this.#item(group, sources, fixed)));
-    this.list.hidden = !groups.size;
+    const chosen = grouped(this.#sources, 1);
+    const items = chosen.flatMap(([group, sources]) => {
+      const inside = group.endsWith('/') ? grouped(sources, 2).filter(([name]) => name.endsWith('/')) : [];
+      // What weighs most is what there may be a reason to take out.
+      inside.sort(([, one], [, other]) => sum(other) - sum(one));
+      return [this.#item(group, sources, fixed), ...inside.map((one) => this.#item(...one, fixed))];
+    });
+    this.list.replaceChildren(...items);
+    this.list.hidden = !chosen.length;
   }
 
   /** @param {string} group @param {Source[]} sources @param {boolean} fixed */
   #item(group, sources, fixed) {
     const item = node('li');
-    const bytes = size(sources.reduce((sum, { file }) => sum + file.size, 0));
+    item.classList.toggle('inside', group.split('/').length > 2);
+    const bytes = size(sum(sources));
     const weight = group.endsWith('/') ? `${several(sources.length, 'file')} · ${bytes}` : bytes;
     item.append(node('span', group, 'path'), node('span', weight, 'weight'));
     if (fixed) return item;
@@ -281,9 +322,13 @@ export class Adding {
     out.type = 'button';
     out.setAttribute('aria-label', `Take out ${group}`);
     out.addEventListener('click', () => {
-      this.#sources = this.#sources.filter((source) => !sources.includes(source));
+      const gone = new Set(sources);
+      const at = [...this.list.children].indexOf(item);
+      this.#sources = this.#sources.filter((source) => !gone.has(source));
       this.#show();
-      /** @type {HTMLElement|null} */ (this.list.querySelector('button') || this.dialog.querySelector('[data-picks]'))?.focus();
+      // Where it was, so that the next press takes out what comes next, and not the folder that it was in.
+      const left = this.list.querySelectorAll('button');
+      /** @type {HTMLElement|null} */ (left[Math.min(at, left.length - 1)] || this.dialog.querySelector('[data-picks]'))?.focus();
     });
     item.append(out);
     return item;
@@ -293,7 +338,7 @@ export class Adding {
     const summary = /** @type {HTMLElement} */ (this.leftOut.querySelector('summary'));
     const list = /** @type {HTMLElement} */ (this.leftOut.querySelector('ul'));
     this.leftOut.hidden = !this.#leftOut.length && !this.#ignored;
-    summary.textContent = `Left out: ${several(this.#leftOut.length + this.#ignored, 'file')}`;
+    summary.textContent = `Left out: ${told(this.#leftOut, this.#ignored)}`;
     const items = this.#leftOut.map(({ name, reason }) => {
       const item = node('li');
       item.append(node('span', name, 'path'), node('span', reason, 'weight'));

@@ -69,6 +69,7 @@ def folder(tmp_path: Path) -> Path:
         ".env": "TOKEN=very-secret",
         "logo.png": "\x89PNG\0",
         "empty.txt": "",
+        "node_modules/left/index.js": "left",
     }.items():
         (made / name).parent.mkdir(parents=True, exist_ok=True)
         (made / name).write_text(content)
@@ -86,9 +87,11 @@ def test_a_folder_is_added_without_what_stays_at_home_and_warms_at_once(
     sent: list[bytes] = []
     chat.page.on("request", lambda request: sent.append(request.post_data_buffer or b""))
     adding.open().pick(folder(tmp_path))
-    expect(adding.chosen).to_have_text([r"handbook/3 files · 23 kB×"])
+    expect(adding.chosen).to_have_text(["handbook/3 files · 23 kB×", "handbook/guide/2 files · 23 kB×"])
+    expect(adding.left_out.locator("summary")).to_have_text("Left out: 5 files and 1 folder")
     adding.left_out_are(
         "handbook/.envmay hold secrets; name the file itself to add it",
+        "handbook/node_modules/dependencies or a tool’s cache; choose the folder itself to add it",
         "handbook/empty.txtempty",
         "handbook/logo.pngbinary",
         "2 files, by .gitignore",
@@ -101,6 +104,33 @@ def test_a_folder_is_added_without_what_stays_at_home_and_warms_at_once(
     turn = chat.ask("What does the lighthouse keeper count?")
     chat.expect_state(turn, "done")
     expect(turn.locator(".cache")).to_have_attribute("data-cache", "hit")
+
+
+def test_of_a_folder_that_is_too_large_what_weighs_most_is_taken_out(adding: Dialog, tmp_path: Path) -> None:
+    for name, size in {
+        "a.md": 4000,
+        "src/a.py": 8000,
+        "data/1.csv": 90_000,
+        "data/deep/2.csv": 10_000,
+        "z/z": 40,
+    }.items():
+        file = tmp_path / "shop" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("x" * size)
+    (tmp_path / "shop" / "plan.pdf").write_bytes(pdf("A plan."))
+    adding.open().pick(tmp_path / "shop")
+    expect(adding.chosen.locator(".path")).to_have_text(["shop/", "shop/data/", "shop/src/", "shop/z/"])
+    expect(adding.chosen.nth(1)).to_have_text("shop/data/2 files · 100 kB×")
+    estimate = "tokens (an estimate by size, without PDFs and archives)"
+    expect(adding.status).to_contain_text(f" · about 28,000 {estimate}")
+    adding.root.get_by_role("button", name="Take out shop/data/").press("Enter")
+    expect(adding.chosen.locator(".path")).to_have_text(["shop/", "shop/src/", "shop/z/"])
+    expect(adding.status).to_contain_text(f"4 files · 13 kB · about 3,000 {estimate}")
+    # One key takes out one thing: the whole folder is not next.
+    expect(adding.root.get_by_role("button", name="Take out shop/src/")).to_be_focused()
+    adding.root.get_by_role("button", name="Take out shop/", exact=True).click()
+    expect(adding.chosen).to_have_count(0)
+    expect(adding.status).to_have_text("")
 
 
 def test_files_of_all_kinds_and_what_only_the_server_finds_to_leave_out(
@@ -209,7 +239,7 @@ def test_what_cannot_be_asked_about_is_said_in_a_sentence(adding: Dialog, tmp_pa
     sheet.write_bytes(b"PK\3\4\0")
     (tmp_path / "huge.txt").write_bytes(b"x" * 33_000_000)
     adding.pick(pictures)
-    refuse(adding, "None of that can be asked about: all 3 files are left out (binary).")
+    refuse(adding, "None of that can be asked about: all of it, 3 files, is left out (binary).")
     adding.pick(sheet)
     refuse(adding, "“sheet.xlsx” is left out: an office file; save it as PDF or text.")
     adding.pick(tmp_path / "huge.txt")
@@ -263,7 +293,7 @@ def bar(dialog: Dialog) -> Locator:
 def test_how_much_has_been_sent_is_shown(chat: Chat, adding: Dialog, tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text(LONG * 200)
     adding.open().pick(tmp_path / "a.md")
-    expect(adding.status).to_have_text("1 file · 2.3 MB")
+    expect(adding.status).to_have_text("1 file · 2.3 MB · about 580,000 tokens (an estimate by size)")
     adding.status.evaluate(
         """node => {
             window.said = [];
@@ -287,7 +317,7 @@ def test_the_dialog_fits_a_phone_in_light_and_dark(chat: Chat, adding: Dialog, t
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 375, "height": 667})
     adding.open().pick(folder(tmp_path))
-    expect(adding.chosen).to_have_count(1)
+    expect(adding.chosen).to_have_count(2)
     adding.left_out.locator("summary").click()
     adding.add.scroll_into_view_if_needed()
     expect(adding.add).to_be_in_viewport()
