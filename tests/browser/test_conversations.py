@@ -472,8 +472,8 @@ def test_what_was_said_of_warmth_does_not_outlive_its_context(gated: Chat) -> No
     expect(gated.page.locator("#spoken")).to_have_text("")
 
 
-def test_a_newcomer_adds_a_folder_asks_forks_stops_and_exports(chat: Chat, tmp_path: Path) -> None:
-    page = chat.page
+def test_a_newcomer_adds_a_folder_asks_forks_stops_and_exports(gated: Chat, gate: Gate, tmp_path: Path) -> None:
+    chat, page = gated, gated.page
     folder = tmp_path / "lighthouse"
     folder.mkdir()
     for number in range(12):
@@ -492,13 +492,25 @@ def test_a_newcomer_adds_a_folder_asks_forks_stops_and_exports(chat: Chat, tmp_p
     page.get_by_role("button", name="Ask again", exact=True).click()
     expect(asked(chat.turns.nth(1))).to_contain_text("Which ship comes first?")
     chat.expect_state(chat.turns.nth(1), "done")
+    gate.hold_answers(after_deltas=3)
     turn = chat.ask("Tell me everything about every ship, at length.")
+    expect(turn).to_have_attribute("data-phase", "writing")
     page.keyboard.press("Escape")
-    expect(turn).not_to_have_attribute("data-state", "running")
-    row = rows(page).first
-    row.get_by_role("button", name="Rename, export or delete").click()
+    chat.expect_state(turn, "stopped")
+    asked_here = ["What is in here?", "Which ship comes first?", "Tell me everything about every ship, at length."]
+    told = json.loads(exported(page, "JSON", "What is in here.json"))
+    assert [one["question"] for one in told["turns"]] == asked_here
+    assert [one["state"] for one in told["turns"]] == ["done", "done", "stopped"]
+    text = exported(page, "Markdown", "What is in here.md")
+    assert [line.removeprefix("> ") for line in text.splitlines() if line.startswith("> ")] == asked_here
+    assert "Stopped here." in text.splitlines()[-1]
+    assert all(one["answer"] and one["answer"].strip() in text for one in told["turns"])
+
+
+def exported(page: Page, kind: str, name: str) -> str:
+    """What the first conversation of the list is exported as."""
+    rows(page).first.get_by_role("button", name="Rename, export or delete").click()
     with page.expect_download() as download:
-        page.get_by_role("link", name="Export as JSON").click()
-    assert download.value.suggested_filename == "What is in here.json"
-    told = json.loads(download.value.path().read_text())
-    assert [len(told["turns"]), told["turns"][1]["question"]] == [3, "Which ship comes first?"]
+        page.get_by_role("link", name=f"Export as {kind}").click()
+    assert download.value.suggested_filename == name
+    return download.value.path().read_text()
