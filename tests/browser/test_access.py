@@ -1,11 +1,19 @@
 """axe-core's rules over every page and state: nothing serious, in light and dark, wide and narrow."""
 
+import re
+from pathlib import Path
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from app.store.keys import SAMPLE
 from tests.browser.chat import Chat
+from tests.browser.embedding import Embedded
 from tests.browser.serving import Gate
+from tests.browser.writing import Writer
+from tests.recorder import Recorder, refuse
+from tests.running import RedisProcess, serving
 
 SERIOUS = ("serious", "critical")
 
@@ -68,6 +76,84 @@ def test_nothing_serious_in_a_dialog(seen: Page, sandboxed: str, dialog: str) ->
     else:
         seen.locator("body").press("?")
     expect(seen.locator(f"#{dialog}")).to_be_visible()
+    assert serious(seen) == []
+
+
+def test_nothing_serious_in_a_source_beside_its_answer_in_lanes_or_in_a_search_that_finds_nothing(
+    seen: Page, sandboxed: str
+) -> None:
+    chat = Chat(seen, sandboxed)
+    texts = {"rules.md": "1. Whoever keeps the lighthouse polishes the lens on Mondays.\n" * 200}
+    chat.open(f"/?context={chat.add_context('Harbour', texts, citations=True)}")
+    turn = chat.ask("When is the lighthouse lens polished?")
+    chat.expect_state(turn, "done")
+    turn.locator(".cite").first.click()
+    expect(seen.get_by_role("complementary", name="Source").locator("mark").first).to_be_visible()
+    assert serious(seen) == []
+    seen.keyboard.press("Escape")
+    chat.input.fill("Who polishes the lens?")
+    seen.get_by_role("button", name="Ask another, too").click()
+    seen.get_by_role("button", name="Without Headstart, too").click()
+    chat.input.fill("Which lens is polished?")
+    chat.input.press("Enter")
+    lanes = seen.locator(".lanes article")
+    expect(lanes).to_have_count(3)
+    for lane in lanes.all():
+        chat.expect_state(lane, "done")
+    assert serious(seen) == []
+    if not seen.locator("#sidebar").is_visible():
+        seen.get_by_role("button", name="Conversations", exact=True).click()
+    seen.get_by_label("Search conversations").fill("no such word")
+    expect(seen.get_by_text("Nothing has these words.")).to_be_visible()
+    assert serious(seen) == []
+
+
+def test_nothing_serious_in_an_open_thought_and_a_turn_that_failed(
+    seen: Page, redis: RedisProcess, upstream: Recorder
+) -> None:
+    with serving(redis.url, upstream.url) as url:
+        chat, writer = Chat(seen, url).open(), Writer(upstream)
+        turn = chat.ask("What?")
+        writer.think("First this, then that.")
+        writer.finish()
+        writer.say("Done.")
+        writer.end()
+        chat.expect_state(turn, "done")
+        turn.locator(".thinking summary").click()
+        expect(turn.get_by_text("First this, then that.")).to_be_visible()
+        upstream.script.extend([refuse(400, "invalid_request_error", "That cannot be answered.")] * 2)
+        chat.expect_state(chat.ask("And now?"), "failed")
+        assert serious(seen) == []
+        seen.goto("about:blank")
+
+
+def test_nothing_serious_where_there_is_nothing_to_ask_about_yet_and_in_what_is_chosen_then(
+    seen: Page, redis: RedisProcess, upstream: Recorder, tmp_path: Path
+) -> None:
+    # As if somebody had removed the sample.
+    redis.say(f"SET {SAMPLE} 1".encode())
+    for name, content in {"a.md": "A", "deep/b.md": "B", "node_modules/c.js": "C", "empty.md": ""}.items():
+        (tmp_path / "shop" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "shop" / name).write_text(content)
+    with serving(redis.url, upstream.url) as url:
+        seen.goto(url)
+        expect(seen.get_by_role("heading", name="What do you want to ask about?")).to_be_visible()
+        assert serious(seen) == []
+        seen.get_by_role("button", name="Choose files").click()
+        dialog = seen.get_by_role("dialog", name="Ask about something of yours")
+        expect(dialog.get_by_label("Name", exact=True)).to_have_attribute("placeholder", "A name")
+        seen.set_input_files("#folder", [tmp_path / "shop"])
+        expect(dialog.locator(".chosen li")).to_have_count(2)
+        dialog.locator(".left-out summary").click()
+        expect(dialog.locator(".left-out li")).to_have_count(2)
+        assert serious(seen) == []
+        seen.goto("about:blank")
+
+
+def test_nothing_serious_in_the_example_of_a_page_of_ones_own(seen: Page, embedded: Embedded) -> None:
+    assert serious(seen) == []
+    embedded.ask("Which ship is ship 41?")
+    expect(embedded.warm).to_have_text(re.compile("^cache "))
     assert serious(seen) == []
 
 
