@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from tests.client import Client
-from tests.recorder import END, Exchange, Recorder, answer, message_start, refuse, text_events
+from tests.recorder import END, Exchange, Recorder, answer, held, message_start, refuse, text_events
 
 LARGE = 1_000_000
 LOOKBACK = 20
@@ -56,6 +56,29 @@ def blocks_of(exchange: Exchange) -> list[dict[str, Any]]:
         content = message["content"]
         blocks += content if isinstance(content, list) else [{"type": "text", "text": content}]
     return blocks
+
+
+def test_a_warm_under_way_says_how_long_it_should_take_as_soon_as_calls_were_seen(
+    client: Client, upstream: Recorder
+) -> None:
+    client.add_context("first")
+    client.add_context("second", documents=[{"title": "b.txt", "text": "Beta. " * (LARGE // 6)}])
+    upstream.script.append(held)
+    first, second = (client.start(name)["session"] for name in ("first", "second"))
+    warming = client.warm(first)
+    assert (warming["state"], warming["predicted_ms"]) == ("warming", None)
+    upstream.wait_for(1)
+    upstream.release()
+    assert client.warm(first, wait=True)["state"] == "warm"
+    upstream.hold()
+    upstream.script.append(held)
+    warming = client.warm(second)
+    assert warming["state"] == "warming"
+    assert warming["predicted_ms"] > 0
+    assert client.session(second)["warm"]["predicted_ms"] == warming["predicted_ms"]
+    upstream.release()
+    ended = client.warm(second, wait=True)
+    assert (ended["state"], ended["predicted_ms"]) == ("warm", None)
 
 
 def thinking_events(text: str, signature: str, index: int) -> list[dict[str, Any]]:

@@ -4,11 +4,13 @@ import os
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.chat import Chat
 from tests.browser.lifetime import left_ms
 from tests.browser.serving import Gate
+from tests.recorder import Exchange, Recorder, held, usage
+from tests.running import RedisProcess, serving
 
 QUESTION = "How does asyncio.timeout() reschedule its deadline?"
 
@@ -34,6 +36,34 @@ def test_focus_makes_a_session_and_warms_it(gated: Chat, gate: Gate) -> None:
     gated.expect_chip("warm")
     expect(gated.chip).to_have_text(re.compile(r"^Warm · \d:\d\d left$"))
     assert gated.stored()["warm"]["state"] == "warm"
+
+
+def test_a_warm_shows_how_far_it_has_come_by_what_was_learned(
+    page: Page, redis: RedisProcess, upstream: Recorder
+) -> None:
+    async def two_tokens(exchange: Exchange) -> None:
+        """However fast it comes: by that, a hundred thousand take many seconds."""
+        await exchange.send_json(200, {"id": "msg_1", "type": "message", "usage": usage(written=1, uncached=1)})
+
+    upstream.script.extend([two_tokens, held])
+    with serving(redis.url, upstream.url) as url:
+        chat, reading = Chat(page, url).open(), page.locator("#reading")
+        chat.input.focus()
+        chat.expect_chip("warm")
+        expect(reading).to_be_hidden()
+        made = chat.add_context("Lighthouse", {"keeper.md": "The keeper counts ships, and writes them down. " * 8000})
+        chat.open(f"/?context={made}")
+        chat.input.focus()
+        expect(chat.chip).to_have_text(re.compile(r"^Warming · \d+ of about \d+ s$"))
+        expect(reading).to_be_visible()
+        before = reading.evaluate("node => node.value")
+        assert 0 < before < 0.95
+        expect(reading).not_to_have_js_property("value", before)
+        assert before < reading.evaluate("node => node.value") <= 0.95
+        upstream.release()
+        chat.expect_chip("warm")
+        expect(reading).to_be_hidden()
+        page.goto("about:blank")
 
 
 def test_the_state_is_announced_once_and_not_each_second(gated: Chat, gate: Gate) -> None:
