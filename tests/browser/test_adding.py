@@ -10,7 +10,10 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.chat import Chat
 from tests.browser.conftest import Complaints
+from tests.contexts.sites import open_fetcher
 from tests.pdfs import pdf
+from tests.recorder import Recorder
+from tests.running import RedisProcess, serving
 
 LONG = "The lighthouse keeper counts ships, and writes them down. " * 200
 
@@ -131,6 +134,52 @@ def test_of_a_folder_that_is_too_large_what_weighs_most_is_taken_out(adding: Dia
     adding.root.get_by_role("button", name="Take out shop/", exact=True).click()
     expect(adding.chosen).to_have_count(0)
     expect(adding.status).to_have_text("")
+
+
+def test_a_folder_is_dropped_with_all_that_is_in_it(chat: Chat, adding: Dialog, tmp_path: Path) -> None:
+    for n in range(130):
+        file = tmp_path / "ships" / f"{n}.md"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"Ship {n}.")
+    for name in ("deep/er/one.md", ".git/config", ".gitignore"):
+        (tmp_path / "ships" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "ships" / name).write_text("deep/er/two.md")
+    (tmp_path / "alone.md").write_text(LONG)
+    chat.expect_chip("cold")
+    drop(chat.page, tmp_path / "ships", tmp_path / "alone.md")
+    expect(adding.chosen.locator(".path")).to_have_text(["alone.md", "ships/", "ships/deep/"])
+    expect(adding.chosen.nth(1)).to_contain_text("ships/132 files")
+    adding.name.fill("Ships")
+    adding.add.click()
+    chat.expect_chip("warm")
+    assert set(titles(chat)) == {
+        "alone.md",
+        "ships/.gitignore",
+        "ships/deep/er/one.md",
+        *(f"ships/{n}.md" for n in range(130)),
+    }
+
+
+def drop(page: Page, *paths: Path) -> None:
+    """A drop of files and folders of this machine, as the browser has them from the desktop."""
+    wire = page.context.new_cdp_session(page)
+    brought = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        wire.send("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": brought})
+
+
+def test_an_address_is_fetched_and_asked_about(page: Page, redis: RedisProcess, upstream: Recorder) -> None:
+    with serving(redis.url, upstream.url, fetcher=open_fetcher()) as url:
+        chat, adding = Chat(page, url).open(), Dialog(page)
+        adding.open().addresses.fill(f"{url}/docs\n{url}/static/headstart.js")
+        expect(adding.name).to_have_attribute("placeholder", "127.0.0.1")
+        adding.add.click()
+        chat.expect_chip("warm")
+        expect(page.get_by_label("Context").locator("option:checked")).to_have_text("127.0.0.1")
+        first, second = titles(chat)
+        assert first == "API · Headstart"
+        assert second.endswith("/static/headstart.js")
+        page.goto("about:blank")
 
 
 def test_files_of_all_kinds_and_what_only_the_server_finds_to_leave_out(
