@@ -1,11 +1,12 @@
 """An answer as it is read: Markdown that streams without a jump, code to take along, thoughts out of the way; and text
 that attacks, through every way in, stays text."""
 
+import re
 import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from app.rendering.answer import blocks_of
 from tests.browser.chat import Chat
@@ -169,6 +170,119 @@ def test_no_payload_does_anything_wherever_it_comes_from(written: Chat, writer: 
     assert {tuple(link) for link in links} <= {("https:", "noopener noreferrer nofollow", "_blank")}
     assert page.evaluate("window.hacked") is None
     assert all(url.startswith(written.url) for url in asked)
+
+
+NOT_OURS = """() => [...document.body.querySelectorAll('*')].filter(node =>
+    node.matches('script, iframe, object, embed, style, link, base, meta, math, video, noscript, [href^="javascript:" i]')
+    || node.matches('img, svg') && !node.closest('.brand')
+    || [...node.attributes].some(({ name }) => name.startsWith('on'))).map(node => node.outerHTML.slice(0, 120))"""
+
+
+def packed(texts: list[str], most: int) -> list[str]:
+    """All of `texts`, as many as there is room for in one of `most` characters."""
+    together = [""]
+    for text in texts:
+        if len(together[-1]) + len(text) < most:
+            together[-1] += f" {text}" if together[-1] else text
+        else:
+            together.append(text)
+    return together
+
+
+HOSTILE = [" ".join(payload.split()) for payload in PAYLOADS]
+# As long as a name or a title may be.
+TITLES = packed(HOSTILE, 200)
+
+
+def harmless(page: Page) -> None:
+    assert page.evaluate(NOT_OURS) == []
+    assert page.evaluate("window.hacked") is None
+
+
+def test_no_title_of_a_conversation_does_anything_in_the_list_a_field_or_a_question(
+    written: Chat, writer: Writer
+) -> None:
+    page = written.page
+    request = page.request
+    context = written.add_context("Harbour", {"harbour.md": "Anna has 1200 tons. " * 200})
+    for title in TITLES:
+        session = request.post(f"{written.url}/api/sessions", data={"context": context}).json()["session"]
+        writer.say(title)
+        writer.end()
+        address = f"{written.url}/api/sessions/{session}"
+        assert request.post(f"{address}/ask", data={"question": f"lighthouse {title}"}).ok
+        assert request.patch(address, data={"title": title}).ok
+    written.open(f"/?session={session}")
+    rows = page.locator("#conversations li")
+    expect(rows.locator(".title")).to_have_text(TITLES[::-1])
+    harmless(page)
+    for n, title in enumerate(TITLES[::-1]):
+        choose(rows.nth(n), "Rename")
+        field = page.get_by_label("Title", exact=True)
+        expect(field).to_have_value(title)
+        harmless(page)
+        field.press("Escape")
+        # The list has come again by then.
+        expect(rows.nth(n).locator("a")).to_be_focused()
+        choose(rows.nth(n), "Delete…")
+        asking = page.get_by_role("dialog", name="Delete this conversation?")
+        expect(asking).to_contain_text(title)
+        harmless(page)
+        asking.get_by_role("button", name="Keep it").click()
+    search = page.get_by_label("Search conversations")
+    for title in (*TITLES, "lighthouse"):
+        with page.expect_response("**/api/sessions?*"):
+            search.fill(title)
+        expect(rows.first).to_be_visible()
+        harmless(page)
+    expect(rows.locator(".title")).to_have_text(TITLES[::-1])
+    harmless(page)
+
+
+def choose(row: Locator, what: str) -> None:
+    row.get_by_role("button").click()
+    row.page.locator("#conversation-menu").get_by_role("button", name=what).click()
+
+
+def test_no_name_of_a_context_does_anything_in_the_picker_its_sheet_or_a_question(written: Chat) -> None:
+    page = written.page
+    made = [written.add_context(name, {f"{n}.md": name}) for n, name in enumerate(TITLES)]
+    written.open(f"/?context={made[0]}")
+    asking = page.get_by_role("dialog", name="Delete this context?")
+    for context, name in zip(made, TITLES, strict=True):
+        page.locator("#context").select_option(context)
+        expect(page.locator("#hello h2:visible")).to_have_text(f"Ask about {name}")
+        page.locator(".about:visible summary").click()
+        expect(page.locator(".sheet:visible")).to_have_attribute("aria-label", f"About {name}")
+        page.get_by_role("button", name="Delete…").click()
+        expect(asking).to_contain_text(name)
+        harmless(page)
+        asking.get_by_role("button", name="Keep it").click()
+    expect(page.locator("#context option")).to_have_text(["asyncio", *sorted(TITLES)])
+
+
+def test_no_name_of_a_file_does_anything_in_the_dialog_that_adds_it(written: Chat) -> None:
+    page = written.page
+    expect(written.chip).to_have_attribute("data-state", "cold")
+    for names, content in ((HOSTILE, "text"), ([f"{name} empty" for name in HOSTILE], "")):
+        page.evaluate(
+            """([names, content]) => {
+                const clipboardData = new DataTransfer();
+                for (const name of names) clipboardData.items.add(new File([content], name));
+                dispatchEvent(new ClipboardEvent('paste', { cancelable: true, clipboardData }));
+            }""",
+            [names, content],
+        )
+        expect(page.locator("#adding form")).to_have_attribute("aria-busy", "false")
+    # What has a slash in its name lies in a folder.
+    alone = [name for name in HOSTILE if "/" not in name]
+    dialog = page.get_by_role("dialog", name="Ask about something of yours")
+    dialog.locator(".left-out summary").click()
+    for name in alone:
+        expect(dialog.locator(".chosen").get_by_text(name, exact=True)).to_be_visible()
+        expect(dialog.locator(".left-out").get_by_text(f"{name} empty", exact=True)).to_be_visible()
+    expect(dialog.get_by_label("Name", exact=True)).to_have_attribute("placeholder", re.compile("^<img src=x"))
+    harmless(page)
 
 
 def test_ten_thousand_blocks_are_all_there_and_only_those_in_sight_are_laid_out(written: Chat, writer: Writer) -> None:
