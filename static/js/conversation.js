@@ -1,6 +1,7 @@
 // @ts-check
 /** Turns on the page: one article a turn, drawn from its state at most once a frame, kept in sight while it grows. */
 import { editQuestion, questionTools } from './branches.js';
+import { copy } from './clipboard.js';
 import { seconds } from './numbers.js';
 import { Prose, tendCode } from './prose.js';
 import { timeline } from './timeline.js';
@@ -40,6 +41,9 @@ function part(name, tag, ...inside) {
 /** @param {string} text */
 const unseen = (text) => part('unseen', 'span', text);
 
+/** @param {string} news for who does not see it */
+const say = (news) => { /** @type {HTMLElement} */ (document.getElementById('spoken')).textContent = news; };
+
 /** @typedef {import('./branches.js').On & {again?: (turn: Turn) => void}} On what can be done with a turn */
 
 export class TurnView {
@@ -61,6 +65,9 @@ export class TurnView {
     this.wait = part('', 'span');
     this.status = part('status', 'p', this.wait, ' ', this.seconds);
     this.foot = part('foot', 'div');
+    this.copying = part('copy', 'button', 'Copy');
+    Object.assign(this.copying, { type: 'button', title: 'Copy the answer as Markdown', ariaLabel: 'Copy the answer' });
+    this.copying.addEventListener('click', () => this.copy());
     this.node = part('turn', 'article',
       this.question, this.tools,
       part('answer', 'div', unseen('Answer: '), this.thinking, this.answer, this.status, this.foot));
@@ -127,13 +134,19 @@ export class TurnView {
     if (this.summary.textContent !== said) this.summary.textContent = said;
   }
 
+  /** The answer as the model wrote it, as far as it has come. */
+  copy() {
+    return copy(this.turn.answer, this.answer, this.copying, say);
+  }
+
   #ending() {
-    const { state, stopped, verdict, ending, problem } = this.turn;
+    const { answer, state, stopped, verdict, ending, problem } = this.turn;
     const lines = [];
     if (ENDINGS[ending || '']) lines.push(part('note', 'p', ENDINGS[ending || '']));
     if (state === 'stopped') lines.push(part('note', 'p', stopped === 'unread' ? UNREAD : STOPPED));
     if (verdict) lines.push(this.#stats(verdict));
     if (state === 'failed') lines.push(this.#failure(problem || {}));
+    if (answer) lines.push(this.copying);
     return lines;
   }
 
@@ -179,15 +192,14 @@ export class Conversation {
   #following = false;
   #at = 0;
 
-  /** @param {{log: HTMLElement, hello: HTMLElement, spoken: HTMLElement}} page @param {On} on */
-  constructor({ log, hello, spoken }, on) {
+  /** @param {{log: HTMLElement, hello: HTMLElement}} page @param {On} on */
+  constructor({ log, hello }, on) {
     this.log = log;
     this.hello = hello;
-    this.spoken = spoken;
     this.on = on;
     setInterval(() => this.#views.forEach((view) => view.turn.state === 'running' && view.tick()), 250);
     addEventListener('scroll', () => this.#scrolled());
-    tendCode(log, (news) => { spoken.textContent = news; });
+    tendCode(log, say);
     new ResizeObserver(() => this.#following && this.turns.length && toEnd()).observe(document.body);
   }
 
@@ -256,12 +268,9 @@ export class Conversation {
     return [...this.#views.values()].at(-1);
   }
 
-  /** The last answer, as text. */
-  async copy() {
-    const text = this.last?.answer.innerText;
-    if (!text) return;
-    const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
-    this.spoken.textContent = copied ? 'Answer copied.' : 'The browser did not let the answer be copied.';
+  /** The last answer that there is. */
+  copy() {
+    [...this.#views.values()].findLast(({ turn }) => turn.answer)?.copy();
   }
 
   /** @param {{branches: string[]}[]} told the session's turns, which know their branches */
@@ -290,6 +299,6 @@ export class Conversation {
     this.#busy();
     const first = turn.verdict?.ttft_ms;
     const after = first == null ? '' : ` First text after ${seconds(first)}.`;
-    this.spoken.textContent = { done: `Answer complete.${after}`, stopped: 'Answer stopped.' }[/** @type {string} */ (turn.state)] || '';
+    say({ done: `Answer complete.${after}`, stopped: 'Answer stopped.' }[/** @type {string} */ (turn.state)] || '');
   }
 }

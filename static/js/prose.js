@@ -3,6 +3,7 @@
  * An answer's blocks on the page. What is there already is changed only where it differs, so that nothing jumps, and a
  * selection, a scrolled box and a pressed button stay; and the buttons that the blocks bring do what they say.
  */
+import { copy } from './clipboard.js';
 import { fragment } from './html.js';
 
 export class Prose {
@@ -65,8 +66,6 @@ function dress(have, want) {
   }
 }
 
-const SAID_MS = 1500;
-
 /** Have the buttons of code in `root` copy it and wrap its lines. @param {HTMLElement} root @param {(news: string) => void} say */
 export function tendCode(root, say) {
   root.addEventListener('click', ({ target }) => {
@@ -74,21 +73,7 @@ export function tendCode(root, say) {
     const figure = button?.closest('figure');
     if (!button || !figure) return;
     if (button.classList.contains('wrap')) button.ariaPressed = String(figure.toggleAttribute('data-reader-wraps'));
-    if (button.classList.contains('copy')) copy(figure.querySelector('code'), button, say);
+    const code = figure.querySelector('code');
+    if (code && button.classList.contains('copy')) copy(code.textContent || '', code, button, say);
   });
-}
-
-/** @param {Element|null} code @param {HTMLElement} button @param {(news: string) => void} say */
-async function copy(code, button, say) {
-  if (!code) return;
-  try {
-    await navigator.clipboard.writeText(code.textContent || '');
-  } catch {
-    // Without a secure connection there is no such thing as a clipboard, only a selection that can be copied.
-    getSelection()?.selectAllChildren(code);
-    if (!document.execCommand('copy')) return say('It could not be copied. It is selected now.');
-  }
-  say('Copied.');
-  button.setAttribute('data-reader-copied', '');
-  setTimeout(() => button.removeAttribute('data-reader-copied'), SAID_MS);
 }

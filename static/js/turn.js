@@ -8,18 +8,18 @@ import { read } from './sse.js';
 
 /**
  * @typedef {{id: string, number: number, question: string, state: 'running'|'done'|'stopped'|'failed',
- *   phase: 'waiting'|'thinking'|'writing', since: number, plan: string|null, blocks: string[], thinking: string,
+ *   phase: 'waiting'|'thinking'|'writing', since: number, plan: string|null, answer: string, blocks: string[], thinking: string,
  *   thought: number, ending: string|null, stopped: string|null, verdict: Record<string, any>|null,
  *   problem: Record<string, any>|null, last: number, session: string|null, branches: string[],
  *   clock: {typing: number, warmFrom: number|null, warmTo: number|null}|null}} Turn `branches` lead to what was asked in
- *   this question's place, `clock` is what the page measured, in milliseconds from when it was sent; `since` is when the phase began, in `performance.now()`'s milliseconds; `blocks` are the answer's
- *   HTML, and `thought` is how long the model thought, in milliseconds, 0 when that is not known
+ *   this question's place, `clock` is what the page measured, in milliseconds from when it was sent; `since` is when the phase began, in `performance.now()`'s milliseconds; `answer` is
+ *   its Markdown and `blocks` its HTML, and `thought` is how long the model thought, in milliseconds, 0 when that is not known
  */
 
 /** @param {Partial<Turn>} known @returns {Turn} */
 export const turnOf = (known) => ({
   id: '', number: 0, question: '', state: 'running', phase: 'waiting', since: performance.now(), plan: null,
-  blocks: [], thinking: '', thought: 0, ending: null, stopped: null, verdict: null, problem: null, last: 0,
+  answer: '', blocks: [], thinking: '', thought: 0, ending: null, stopped: null, verdict: null, problem: null, last: 0,
   session: null, branches: [], clock: null, ...known,
 });
 
@@ -36,10 +36,10 @@ function enter(turn, phase) {
 const thoughtFor = (verdict) => Math.max(0, verdict?.ttft_ms - verdict?.ttfb_ms || 0);
 
 /** @param {string|null} session @param {Record<string, any>} told a turn as the session lists it @returns {Turn} */
-export function turnFrom(session, { turn, number, state, question, html: blocks, thinking, verdict, problem, stopped, branches, asked_at: asked }) {
+export function turnFrom(session, { turn, number, state, question, answer, html: blocks, thinking, verdict, problem, stopped, branches, asked_at: asked }) {
   const thought = thoughtFor(verdict);
   const about = { id: turn, session, number, question, branches };
-  if (state !== 'running') return turnOf({ ...about, state, blocks, thinking, thought, verdict, problem, stopped });
+  if (state !== 'running') return turnOf({ ...about, state, answer, blocks, thinking, thought, verdict, problem, stopped });
   const age = Math.max(0, serverNow() - Date.parse(asked) || 0);
   return turnOf({ ...about, since: performance.now() - age });
 }
@@ -47,13 +47,14 @@ export function turnFrom(session, { turn, number, state, question, html: blocks,
 /** @param {Turn} turn the message is streamed anew; its blocks go with an `html` event of their own */
 function begin(turn) {
   enter(turn, 'waiting');
-  Object.assign(turn, { thinking: '', thought: 0, ending: null });
+  Object.assign(turn, { answer: '', thinking: '', thought: 0, ending: null });
 }
 
 /** @param {Turn} turn @param {any} delta */
 function grow(turn, delta) {
   if (delta?.type === 'text_delta' && delta.text) {
     enter(turn, 'writing');
+    turn.answer += delta.text;
   } else if (delta?.type === 'thinking_delta') {
     turn.thinking += delta.thinking || '';
   }

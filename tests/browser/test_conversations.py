@@ -416,8 +416,8 @@ def test_everything_can_be_done_by_keyboard_alone(chat: Chat) -> None:
     keys.press("Enter")
     chat.expect_state(chat.turns.first, "done")
     keys.press("Alt+c")
-    expect(page.locator("#spoken")).to_have_text("Answer copied.")
-    assert page.evaluate("navigator.clipboard.readText()").strip()
+    expect(page.locator("#spoken")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == chat.stored()["turns"][0]["answer"]
     keys.press("Alt+e")
     expect(page.get_by_label("Ask this instead")).to_be_focused()
     keys.press("Escape")

@@ -111,7 +111,7 @@ def test_events_are_the_same_however_the_bytes_are_cut(modules: Page, end: str) 
 def test_an_event_that_comes_twice_is_taken_once(modules: Page) -> None:
     first, second = ["1", "content_block_delta", delta("a")], ["2", "content_block_delta", delta("b")]
     turn = modules.evaluate(APPLY, [first, second, first, second, ["3", "content_block_delta", delta("c")]])
-    assert turn["phase"] == "writing"
+    assert (turn["phase"], turn["answer"]) == ("writing", "abc")
     assert turn["news"] == [True, True, False, False, True]
     assert turn["last"] == 3
 
@@ -136,7 +136,7 @@ def test_what_begins_anew_forgets_what_was(modules: Page, again: str) -> None:
         ],
     )
     assert (turn["blocks"], turn["thinking"], turn["state"], turn["plan"]) == (["<p>kept</p>"], "", "done", "hit")
-    assert turn["thought"] == 3200
+    assert (turn["answer"], turn["thought"]) == ("kept", 3200)
 
 
 def test_nothing_changes_a_turn_that_has_ended(modules: Page) -> None:

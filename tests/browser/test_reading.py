@@ -3,7 +3,7 @@ that attacks, through every way in, stays text."""
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from app.rendering.answer import blocks_of
 from tests.browser.chat import Chat
 from tests.browser.conftest import Complaints
-from tests.browser.painting import shifts_of_an_answer
+from tests.browser.painting import SOURCE, shifts_of_an_answer
 from tests.browser.serving import headstart
 from tests.browser.writing import Writer
 from tests.recorder import Recorder, recording, refuse
@@ -109,9 +109,78 @@ def test_code_is_copied_as_it_was_written_and_wraps_when_asked(written: Chat, wr
     assert pre.evaluate("node => node.scrollWidth > node.clientWidth")
     turn.get_by_role("button", name="Wrap").click()
     assert pre.evaluate("node => node.scrollWidth <= node.clientWidth")
-    turn.get_by_role("button", name="Copy").click()
+    turn.get_by_role("button", name="Copy", exact=True).click()
     expect(written.page.locator("#spoken")).to_have_text("Copied.")
     assert written.page.evaluate("navigator.clipboard.readText()") == f"{CODE}  # {'long ' * 60}"
+
+
+@pytest.fixture
+def cited(written: Chat, writer: Writer) -> Locator:
+    """A whole answer with code and a citation in it."""
+    made = written.add_context("Harbour", {"harbour.md": "Anna has 1200 tons. " * 200}, citations=True)
+    turn = written.open(f"/?context={made}").ask("Which ship is the heaviest?")
+    writer.think("First the ships.")
+    writer.finish()
+    writer.say(ANSWER + "\n\n")
+    writer.say("Anna is the heaviest.", (SOURCE,))
+    writer.say(" So it *is*.")
+    writer.end()
+    written.expect_state(turn, "done")
+    expect(turn.locator(".cite")).to_have_text("1")
+    return turn
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_an_answer_is_copied_as_the_model_wrote_it(written: Chat, cited: Locator, width: int) -> None:
+    page = written.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.set_viewport_size({"width": width, "height": 800})
+    stored = written.stored()["turns"][0]["answer"]
+    assert stored == ANSWER + "\n\nAnna is the heaviest. So it *is*."
+    button = cited.get_by_role("button", name="Copy the answer")
+    presses: list[Callable[[], None]] = [button.click, lambda: page.keyboard.press("Alt+c")]
+    for press in presses:
+        for _ in ("as it came", "as it is kept"):
+            press()
+            expect(button).to_have_attribute("data-reader-copied", "")
+            expect(page.locator("#spoken")).to_have_text("Copied.")
+            assert page.evaluate("navigator.clipboard.readText()") == stored
+            page.evaluate("navigator.clipboard.writeText('')")
+            page.reload()
+            expect(button).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_without_a_clipboard_it_is_copied_as_a_selection_is(written: Chat, cited: Locator) -> None:
+    page = written.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("window.board = navigator.clipboard; Object.defineProperty(navigator, 'clipboard', {})")
+    written.input.focus()
+    page.keyboard.press("Alt+c")
+    expect(page.locator("#spoken")).to_have_text("Copied.")
+    expect(written.input).to_be_focused()
+    assert page.evaluate("board.readText()") == written.stored()["turns"][0]["answer"]
+    cited.get_by_role("button", name="Copy", exact=True).click()
+    expect(cited.locator("figure .copy")).to_have_attribute("data-reader-copied", "")
+    assert page.evaluate("board.readText()") == CODE
+
+
+def test_what_came_of_an_answer_that_was_stopped_can_be_copied(written: Chat, writer: Writer) -> None:
+    page = written.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    turn = written.ask("What?")
+    button = turn.get_by_role("button", name="Copy the answer")
+    writer.begin({"type": "text", "text": ""})
+    writer.write("It is **this**, and")
+    expect(turn.locator("strong")).to_have_text("this")
+    expect(button).to_have_count(0)
+    written.stop.click()
+    written.expect_state(turn, "stopped")
+    writer.end()
+    button.click()
+    expect(page.locator("#spoken")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == written.stored()["turns"][0]["answer"]
+    assert page.evaluate("navigator.clipboard.readText()") == "It is **this**, and"
 
 
 def test_a_thought_is_one_line_with_its_time_and_opens(written: Chat, writer: Writer) -> None:
