@@ -1,5 +1,5 @@
 // @ts-check
-/** What can be done with a question that was asked: go to another that was asked in its place, or ask it differently. */
+/** What can be done with a question that was asked: go to another that was asked in its place, or ask it again or differently. */
 
 /** @typedef {{edit?: (turn: import('./turn.js').Turn, question: string) => void, go?: (session: string, from: import('./turn.js').Turn) => void}} On */
 
@@ -12,8 +12,8 @@ function button(text, label, act, disabled = false) {
   return node;
 }
 
-/** @param {import('./turn.js').Turn} turn @param {string|null} session @param {On} on @param {() => void} edit @returns {Node[]} */
-export function questionTools(turn, on, edit) {
+/** @param {import('./turn.js').Turn} turn @param {On} on @param {() => void} again @param {() => void} edit @returns {Node[]} */
+export function questionTools(turn, on, again, edit) {
   const { branches, session } = turn;
   const tools = [];
   const { go } = on;
@@ -29,7 +29,12 @@ export function questionTools(turn, on, edit) {
       button('›', 'The next question that was asked here', () => go(branches[at + 1], turn), at === branches.length - 1),
     );
   }
-  if (on.edit) tools.push(button('Edit', 'Edit this question and ask again', edit));
+  if (on.edit) {
+    tools.push(
+      button('Ask again', 'Ask again, word for word', again),
+      button('Edit', 'Edit this question and ask again', edit),
+    );
+  }
   return tools;
 }
 

@@ -31,6 +31,7 @@ class Chat {
   /** @type {Turn|null} */
   #running = null;
   #stay = new AbortController();
+  #branching = false;
   /** When the question was begun, in `performance.now()`'s milliseconds; 0 before. */
   #typing = 0;
 
@@ -80,6 +81,7 @@ class Chat {
       copy: () => this.conversation.copy(),
       focus: () => input.focus(),
       edit: () => this.conversation.last?.edit(),
+      again: () => this.conversation.last?.askAgain(),
       another: () => this.together.another.click(),
     });
     addEventListener('popstate', () => location.hash || this.load());
@@ -244,7 +246,8 @@ class Chat {
   async askInstead(turn, question) {
     const { signal } = this.#stay;
     const session = this.#session;
-    if (!session) return;
+    if (!session || this.#branching) return;
+    this.#branching = true;
     try {
       const branch = await branchOff(session, this.conversation.turns.indexOf(turn), question, signal);
       this.go(branch.session);
@@ -252,6 +255,8 @@ class Chat {
       if (signal.aborted) return;
       if (!this.composer.value) this.composer.value = question;
       return this.notice.say(Problem.from(error).sentence);
+    } finally {
+      this.#branching = false;
     }
     await this.#loading;
     if (await this.ask(question)) this.#learn();

@@ -79,7 +79,7 @@ export class TurnView {
   joined() {
     const { activeElement: at } = document;
     const tool = this.tools.contains(at) ? /** @type {HTMLElement} */ (at).title : null;
-    this.tools.replaceChildren(...questionTools(this.turn, this.on, () => this.edit()));
+    this.tools.replaceChildren(...questionTools(this.turn, this.on, () => this.askAgain(), () => this.edit()));
     if (tool !== null) this.goTo(tool);
   }
 
@@ -87,6 +87,10 @@ export class TurnView {
   goTo(tool) {
     const tools = /** @type {HTMLButtonElement[]} */ ([...this.tools.querySelectorAll('button:enabled')]);
     (tools.find(({ title }) => title === tool) ?? tools[0])?.focus({ preventScroll: true });
+  }
+
+  askAgain() {
+    this.on.edit?.(this.turn, this.turn.question);
   }
 
   edit() {

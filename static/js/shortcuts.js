@@ -2,7 +2,7 @@
 /** Keys for what is done often, and the dialog that lists them. Single keys only where nothing is being typed. */
 
 /** @type {Record<string, string>} by the key's place, which says the same on every layout */
-const WITH_ALT = { KeyN: 'fresh', KeyB: 'sidebar', KeyC: 'copy', KeyI: 'focus', KeyE: 'edit', KeyT: 'another' };
+const WITH_ALT = { KeyN: 'fresh', KeyB: 'sidebar', KeyC: 'copy', KeyI: 'focus', KeyE: 'edit', KeyA: 'again', KeyT: 'another' };
 
 /** @param {EventTarget|null} target */
 const typing = (target) =>

@@ -125,6 +125,45 @@ def test_who_reads_a_branch_has_it_in_the_list_and_is_told_of_all_of_them(chat: 
     page.get_by_role("button", name="Keep it").click()
 
 
+def test_a_question_asked_again_is_a_branch_whose_answer_is_read_from_the_cache(chat: Chat) -> None:
+    page = chat.page
+    answered(chat, "What is a Future?")
+    answered(chat, "And a Task?")
+    first = chat.session
+    asks: list[str] = []
+    page.on("request", lambda request: asks.append(str(request.post_data)) if "/ask" in request.url else None)
+    turn = chat.turns.nth(1)
+    turn.get_by_role("button", name="Ask again, word for word").dblclick()
+    expect(turn.locator(".asked")).to_contain_text("2/2")
+    chat.expect_state(turn, "done")
+    assert len(asks) == 1
+    assert chat.session != first
+    again = chat.stored()["turns"][1]
+    assert (again["question"], again["verdict"]["cache"]) == ("And a Task?", "hit")
+    assert again["branches"] == [first, chat.session]
+    turn.get_by_role("button", name="The question before").click()
+    expect(turn.locator(".asked")).to_contain_text("1/2")
+    assert chat.session == first
+    page.keyboard.press("Alt+a")
+    expect(turn.locator(".asked")).to_contain_text("3/3")
+    chat.expect_state(turn, "done")
+    assert [turn["question"] for turn in chat.stored()["turns"]] == ["What is a Future?", "And a Task?"]
+    chat.turns.first.get_by_role("button", name="Ask again, word for word").click()
+    expect(chat.turns.first.locator(".asked")).to_contain_text("2/2")
+    expect(chat.turns).to_have_count(1)
+
+
+def test_a_question_that_cannot_be_asked_again_now_can_be_later(chat: Chat, complaints: Complaints) -> None:
+    complaints.expects("503")
+    turn = answered(chat, "What is a Future?")
+    chat.page.route("**/fork", lambda route: route.fulfill(status=503))
+    turn.get_by_role("button", name="Ask again, word for word").click()
+    expect(chat.notice).to_contain_text("503")
+    chat.page.unroute("**/fork")
+    turn.get_by_role("button", name="Ask again, word for word").click()
+    expect(turn.locator(".asked")).to_contain_text("2/2")
+
+
 def test_who_switches_branches_stays_at_the_question(chat: Chat) -> None:
     page = chat.page
     for question in ("What is a Future?", "And a Task?", "And a Lock?", "And an Event?"):
