@@ -6,6 +6,7 @@
  */
 (() => {
   const LATEST_MS = 1000;
+  const ONLY_TOUCH = matchMedia('(pointer: coarse)').matches && !matchMedia('(any-pointer: fine)').matches;
   const SIGNS = ['focusin', 'keydown', 'pointerdown', 'dragenter'];
 
   /** @type {(() => void)[]} what was done, in its order */
@@ -23,7 +24,7 @@
     const { target, key, isComposing, keyCode } = event;
     if (isComposing || keyCode === 229 || !(target instanceof HTMLElement)) return;
     const modified = event.altKey || event.ctrlKey || event.metaKey;
-    if (target instanceof HTMLTextAreaElement && key === 'Enter' && !event.shiftKey && !modified) {
+    if (target instanceof HTMLTextAreaElement && key === 'Enter' && !event.shiftKey && !modified && !ONLY_TOUCH) {
       // The question stays as it was sent.
       target.readOnly = target.value.trim() !== '';
       hold(event, () => /** @type {HTMLElement|null} */ (target.form?.querySelector('[type=submit]'))?.click());

@@ -1,5 +1,6 @@
 // @ts-check
 /** What can be done with a question that was asked: go to another that was asked in its place, or ask it again or differently. */
+import { sends } from './shortcuts.js';
 
 /** @typedef {{edit?: (turn: import('./turn.js').Turn, question: string) => void, go?: (session: string, from: import('./turn.js').Turn) => void}} On */
 
@@ -63,12 +64,11 @@ export function editQuestion(question, text, ask, ended) {
     ask(area.value);
   });
   form.addEventListener('keydown', (event) => {
-    if (event.isComposing) return;
-    if (event.key === 'Escape') {
+    if (event.key === 'Escape' && !event.isComposing) {
       event.stopPropagation();
       close();
     }
-    if (event.key === 'Enter' && !event.shiftKey) {
+    if (sends(event)) {
       event.preventDefault();
       form.requestSubmit();
     }

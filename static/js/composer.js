@@ -1,5 +1,6 @@
 // @ts-check
 /** The input: keys, height, the draft that outlives a reload, Send and Stop. Knows nothing of turns. */
+import { onlyTouch, sends } from './shortcuts.js';
 
 const DRAFT = 'headstart.draft';
 const NOTICED_MS = 800;
@@ -29,6 +30,7 @@ export class Composer {
     this.on = on;
     // Somebody may have written before this was here.
     this.value = this.value || kept?.getItem(DRAFT) || '';
+    if (!onlyTouch()) this.input.enterKeyHint = 'send';
     this.input.addEventListener('focus', () => on.about('focus'));
     this.input.addEventListener('input', () => {
       this.#settle();
@@ -96,9 +98,9 @@ export class Composer {
     this.input.rows = Math.min(10, this.value.split('\n').length + Math.floor(this.value.length / 80));
   }
 
-  /** @param {KeyboardEvent} event an Enter that ends an input method's composition is not ours */
+  /** @param {KeyboardEvent} event */
   #key(event) {
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    if (!sends(event)) return;
     event.preventDefault();
     if (!this.sendButton.hidden) this.submit();
   }

@@ -1,6 +1,16 @@
 // @ts-check
 /** Keys for what is done often, and the dialog that lists them. Single keys only where nothing is being typed. */
 
+/** A screen's own keyboard has an Enter, but no Shift with it. */
+export const onlyTouch = () => matchMedia('(pointer: coarse)').matches && !matchMedia('(any-pointer: fine)').matches;
+
+/** Whether it is an Enter that sends what is written, and not one that breaks the line or ends an input method's composition.
+ * @param {KeyboardEvent} event */
+export function sends({ key, shiftKey, ctrlKey, metaKey, isComposing, keyCode }) {
+  if (key !== 'Enter' || shiftKey || isComposing || keyCode === 229) return false;
+  return ctrlKey || metaKey || !onlyTouch();
+}
+
 /** @type {Record<string, string>} by the key's place, which says the same on every layout */
 const WITH_ALT = { KeyN: 'fresh', KeyB: 'sidebar', KeyC: 'copy', KeyI: 'focus', KeyE: 'edit', KeyA: 'again', KeyT: 'another' };
 

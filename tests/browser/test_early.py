@@ -69,6 +69,21 @@ def test_a_question_that_was_sent_too_early_is_asked_once(chat: Chat, early: Cal
     assert warmed
 
 
+def test_an_early_enter_on_a_touch_keyboard_breaks_the_line(browser: Browser, sandboxed: str) -> None:
+    with browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True) as context:
+        chat = Chat(context.new_page(), sandboxed)
+        held = Held(chat.page)
+        chat.page.goto(sandboxed, wait_until="domcontentloaded")
+        chat.input.tap()
+        chat.page.keyboard.type("What is")
+        chat.page.keyboard.press("Enter")
+        chat.page.keyboard.type("a Future?")
+        held.arrive()
+        chat.expect_chip("warm")
+        expect(chat.input).to_have_value("What is\na Future?")
+        expect(chat.turns).to_have_count(0)
+
+
 def test_send_can_be_reached_early_by_the_keyboard_and_sends_once(chat: Chat, early: Callable[..., Held]) -> None:
     held = early()
     chat.input.focus()

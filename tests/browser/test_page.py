@@ -110,6 +110,41 @@ def test_the_keyboard_alone_does_it_all(chat: Chat) -> None:
     page.wait_for_url("**/dashboard")
 
 
+def test_on_a_touch_keyboard_enter_breaks_the_line_and_the_buttons_send(browser: Browser, sandboxed: str) -> None:
+    with browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True) as context:
+        chat = Chat(context.new_page(), sandboxed).open()
+        page, keyboard = chat.page, chat.page.keyboard
+        chat.input.tap()
+        chat.expect_chip("warm")
+        keyboard.type("What is")
+        keyboard.press("Enter")
+        keyboard.type("a Future?")
+        expect(chat.input).to_have_value("What is\na Future?")
+        assert chat.input.evaluate("node => node.enterKeyHint") != "send"
+        chat.send.tap()
+        turn = chat.turns.first
+        chat.expect_state(turn, "done")
+        expect(turn.locator(".question")).to_contain_text("What is\na Future?")
+        turn.get_by_role("button", name="Edit").tap()
+        keyboard.press("Enter")
+        keyboard.type("And a Task?")
+        expect(page.get_by_label("Ask this instead")).to_have_value("What is\na Future?\nAnd a Task?")
+        page.get_by_role("button", name="Ask again", exact=True).tap()
+        expect(turn.locator(".question")).to_contain_text("a Future?\nAnd a Task?")
+        chat.expect_state(turn, "done")
+        # A keyboard that is joined to such a screen has a way of its own.
+        chat.input.fill("And a Lock?")
+        chat.input.press("Control+Enter")
+        expect(chat.turns).to_have_count(2)
+        # Nothing says what is not so, where there would be room for it.
+        page.set_viewport_size({"width": 1024, "height": 768})
+        expect(page.locator(".keys")).to_be_hidden()
+        page.get_by_role("button", name="Keyboard shortcuts").tap()
+        expect(page.get_by_role("dialog", name="Keyboard")).not_to_contain_text(
+            "Send the question", use_inner_text=True
+        )
+
+
 def test_an_enter_that_ends_a_composition_sends_nothing(chat: Chat) -> None:
     chat.input.fill("にほん")
     chat.input.evaluate(
