@@ -1,6 +1,7 @@
 """Many conversations and many branches: found, forked, asked at once, compared, and done by keyboard alone."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -235,6 +236,7 @@ def test_the_same_question_without_headstart_stands_beside_it(chat: Chat) -> Non
     chat.expect_chip("warm")
     chat.input.fill("What is a Future?")
     switch = page.get_by_role("button", name="Without Headstart, too")
+    expect(switch).to_have_accessible_description(re.compile("costs what a cold question costs"))
     switch.click()
     expect(switch).to_have_attribute("aria-pressed", "true")
     chat.input.press("Enter")
