@@ -18,6 +18,13 @@ import { Warmth } from './warm.js';
 
 /** @typedef {import('./turn.js').Turn} Turn */
 
+const TITLE_CHARS = 80;
+
+const NAMELESS = 'Headstart';
+
+/** @param {string} title the conversation's; none before its first question */
+const entitle = (title) => { document.title = title ? `${title} · Headstart` : NAMELESS; };
+
 /** @param {string} id */
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
@@ -52,7 +59,7 @@ class Chat {
     });
     this.together = new Together(this.composer);
     this.lanes = new Lanes({ go: (session) => this.go(session), changed: () => this.#settle() });
-    this.sidebar = new Sidebar({ current: () => this.#session, go: (session) => this.go(session), gone: () => this.fresh() });
+    this.sidebar = new Sidebar({ current: () => this.#session, go: (session) => this.go(session), gone: () => this.fresh(), renamed: entitle });
     this.#listen();
     this.load();
     if (document.activeElement === this.composer.input) this.#turnedTo(this.composer.value ? 'keystroke' : 'focus');
@@ -117,6 +124,7 @@ class Chat {
   /** A new conversation over the picked context. */
   fresh() {
     this.#leave();
+    entitle('');
     this.conversation.replace([]);
     this.sidebar.load();
     const address = `/?context=${encodeURIComponent(this.contexts.value)}`;
@@ -130,6 +138,7 @@ class Chat {
     const id = params.get('session');
     this.#leave();
     if (!id) {
+      entitle('');
       this.contexts.pick(params.get('context') || this.contexts.value);
       return this.conversation.replace([]);
     }
@@ -143,6 +152,7 @@ class Chat {
       this.#session = session.session;
       this.contexts.pick(session.context, session.context_name);
       const turns = session.turns.map((/** @type {any} */ told) => turnFrom(session.session, told));
+      entitle(session.title);
       this.conversation.replace(turns, place);
       this.warmth.show(session.warm, turns.length > 0);
       this.sidebar.load();
@@ -268,6 +278,7 @@ class Chat {
     const told = await call('GET', `/api/sessions/${this.#session}`, undefined, signal).catch(() => null);
     this.sidebar.load();
     if (!told || signal.aborted) return;
+    entitle(told.title);
     this.conversation.joined(told.turns);
     if (!this.#running) this.warmth.show(told.warm, true);
   }
@@ -275,6 +286,8 @@ class Chat {
   /** @param {Turn} turn @param {Response|null} response */
   #accepted(turn, response) {
     if (this.composer.value.trim() === turn.question.trim()) this.composer.value = '';
+    // Until the server tells its title, which it does with the answer's end.
+    if (document.title === NAMELESS) entitle(turn.question.trim().slice(0, TITLE_CHARS));
     this.conversation.add(turn);
     this.#attend(turn, response);
     this.sidebar.load();

@@ -28,7 +28,7 @@ export class Sidebar {
   /** @type {HTMLElement|null} */
   #from = null;
 
-  /** @param {{current: () => string|null, go: (session: string) => void, gone: () => void}} chat */
+  /** @param {{current: () => string|null, go: (session: string) => void, gone: () => void, renamed: (title: string) => void}} chat */
   constructor(chat) {
     this.chat = chat;
     this.node = element('sidebar');
@@ -207,7 +207,9 @@ export class Sidebar {
       }
       field.replaceWith(...kept);
       await this.load();
-      /** @type {HTMLElement|null} */ (this.list.querySelector(`[data-conversation="${listed.conversation}"] a`))?.focus();
+      const link = /** @type {HTMLElement|null} */ (this.list.querySelector(`[data-conversation="${listed.conversation}"] a`));
+      if (link?.ariaCurrent) this.chat.renamed(link.querySelector('.title')?.textContent || '');
+      link?.focus();
     };
     field.addEventListener('keydown', (event) => {
       if (event.key === 'Enter' || event.key === 'Escape') {

@@ -35,6 +35,13 @@ def asked(turn: Locator) -> Locator:
     return turn.locator(".question")
 
 
+def rename(page: Page, old: str, new: str) -> None:
+    page.get_by_role("button", name=f"Rename, export or delete: {old}").click()
+    page.get_by_role("button", name="Rename", exact=True).click()
+    page.get_by_label("Title").fill(new)
+    page.get_by_label("Title").press("Enter")
+
+
 def test_conversations_are_listed_opened_found_renamed_and_deleted(chat: Chat) -> None:
     page = chat.page
     answered(chat, "What is a Future?")
@@ -53,10 +60,7 @@ def test_conversations_are_listed_opened_found_renamed_and_deleted(chat: Chat) -
     search.fill("")
     expect(rows(page)).to_have_count(2)
 
-    page.get_by_role("button", name="Rename, export or delete: What is a Future?").click()
-    page.get_by_role("button", name="Rename", exact=True).click()
-    page.get_by_label("Title").fill("Of futures")
-    page.get_by_label("Title").press("Enter")
+    rename(page, "What is a Future?", "Of futures")
     expect(rows(page).nth(1)).to_contain_text("Of futures")
 
     page.get_by_role("button", name="Rename, export or delete: Of futures").click()
@@ -65,6 +69,45 @@ def test_conversations_are_listed_opened_found_renamed_and_deleted(chat: Chat) -
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(rows(page)).to_have_count(1)
     expect(chat.turns).to_have_count(0)
+
+
+def test_the_window_is_named_after_its_conversation(gated: Chat, gate: Gate) -> None:
+    page, question = (
+        gated.page,
+        "Which ship is <b>ship 41</b>, and which came after it, and who had counted them in the end?",
+    )
+    expect(page).to_have_title("Headstart")
+    gate.hold_answers(after_deltas=1)
+    turn = gated.ask(question)
+    expect(page).to_have_title(f"{question[:80]} · Headstart")
+    gate.open_all()
+    gated.expect_state(turn, "done")
+    short = f"{question[:80].rsplit(' ', 1)[0]}…"
+    expect(page).to_have_title(f"{short} · Headstart")
+    page.get_by_role("button", name="New conversation").click()
+    expect(page).to_have_title("Headstart")
+    gate.hold_answers(after_deltas=1)
+    turn = gated.ask("Which ship is ship 42?")
+    expect(rows(page).first).to_contain_text("ship 42")
+    # The list is drawn anew when the answer ends, and takes a field in it away.
+    with page.expect_response(lambda answer: "/api/sessions?" in answer.url) as listed:
+        gate.open_all()
+    listed.value.finished()
+    gated.expect_state(turn, "done")
+    expect(page).to_have_title("Which ship is ship 42? · Headstart")
+    rename(page, short, "Not this one")
+    expect(rows(page).nth(1)).to_contain_text("Not this one")
+    expect(rows(page).nth(1).locator("a")).to_be_focused()
+    expect(page).to_have_title("Which ship is ship 42? · Headstart")
+    rename(page, "Which ship is ship 42?", "Of   <b>ships</b>")
+    expect(page).to_have_title("Of <b>ships</b> · Headstart")
+    gated.turns.first.get_by_role("button", name="Ask again, word for word").click()
+    expect(gated.turns.first.locator(".asked")).to_contain_text("2/2")
+    expect(page).to_have_title("Of <b>ships</b> · Headstart")
+    page.reload()
+    expect(page).to_have_title("Of <b>ships</b> · Headstart")
+    rows(page).nth(1).locator("a").click()
+    expect(page).to_have_title("Not this one · Headstart")
 
 
 def test_a_question_asked_differently_is_a_branch_and_both_stay_reachable(chat: Chat) -> None:
