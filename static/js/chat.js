@@ -46,7 +46,7 @@ class Chat {
     const spoken = element('spoken');
     this.notice = new Notice(element('notice'));
     this.contexts = new Contexts(/** @type {HTMLSelectElement} */ (element('context')), () => this.fresh());
-    this.conversation = new Conversation({ log: element('log'), hello: element('hello') }, {
+    this.conversation = new Conversation({ log: element('log'), hello: element('hello'), down: element('down') }, {
       again: (turn) => this.ask(turn.question), edit: (turn, question) => this.askInstead(turn, question),
       go: (session, from) => this.go(session, this.conversation.placeOf(from)),
     });

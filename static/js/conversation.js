@@ -196,22 +196,52 @@ export class Conversation {
   #following = false;
   #at = 0;
 
-  /** @param {{log: HTMLElement, hello: HTMLElement}} page @param {On} on */
-  constructor({ log, hello }, on) {
+  /** @param {{log: HTMLElement, hello: HTMLElement, down: HTMLElement}} page @param {On} on */
+  constructor({ log, hello, down }, on) {
     this.log = log;
     this.hello = hello;
+    this.down = down;
     this.on = on;
     setInterval(() => this.#views.forEach((view) => view.turn.state === 'running' && view.tick()), 250);
     addEventListener('scroll', () => this.#scrolled());
     tendCode(log, say);
-    new ResizeObserver(() => this.#following && this.turns.length && toEnd()).observe(document.body);
+    new ResizeObserver(() => this.#resized()).observe(document.body);
+    // Who presses it goes on with what they were at, which may be a question.
+    down.addEventListener('mousedown', (event) => event.preventDefault());
+    down.addEventListener('click', () => this.#goDown());
+  }
+
+  #resized() {
+    if (this.#following && this.turns.length) toEnd();
+    this.#settle();
+  }
+
+  #goDown() {
+    const held = document.activeElement === this.down;
+    this.#following = true;
+    toEnd();
+    this.#settle();
+    if (!held || !this.last) return;
+    // The button is gone now, and who pressed a key on it is at the last answer.
+    this.last.node.tabIndex = -1;
+    this.last.node.focus({ preventScroll: true });
+  }
+
+  get #below() {
+    return page.scrollHeight - innerHeight - scrollY;
+  }
+
+  /** The way to the end is shown to who is not there. */
+  #settle() {
+    this.down.hidden = this.#following || !this.turns.length || this.#below < NEAR;
   }
 
   /** Only going up leaves the end: a page that grew is further from it too, and nobody left. */
   #scrolled() {
-    if (page.scrollHeight - innerHeight - scrollY < NEAR) this.#following = true;
+    if (this.#below < NEAR) this.#following = true;
     else if (scrollY < this.#at) this.#following = false;
     this.#at = scrollY;
+    this.#settle();
   }
 
   get turns() {
@@ -245,6 +275,7 @@ export class Conversation {
     this.#at = scrollY;
     // What comes into sight is laid out only now, and may be higher than it was taken for.
     requestAnimationFrame(back);
+    this.#settle();
   }
 
   /** @param {Turn} turn */

@@ -211,6 +211,53 @@ def test_the_page_follows_the_answer_only_while_the_reader_is_at_its_end(gated: 
         assert page.evaluate("scrollY") == before
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_who_reads_further_up_has_a_way_to_the_end(gated: Chat, gate: Gate, width: int) -> None:
+    page = gated.page
+    page.set_viewport_size({"width": width, "height": 480})
+    way = page.get_by_role("button", name="To the end")
+    gated.expect_state(gated.ask("Which ship is ship 41?"), "done")
+    gate.hold_answers(after_deltas=3)
+    turn = gated.ask("Which ship is ship 42?")
+    expect(turn.locator(".prose")).not_to_be_empty()
+    expect(way).to_be_hidden()
+    gated.input.fill("And")
+    page.mouse.move(width / 2, 200)
+    page.evaluate(
+        """() => {
+            window.shifts = 0;
+            new PerformanceObserver(list => { for (const { value } of list.getEntries()) window.shifts += value; })
+                .observe({ type: 'layout-shift' });
+        }"""
+    )
+    top = "node => node.getBoundingClientRect().top"
+    stood = gated.input.evaluate(top)
+    page.mouse.wheel(0, -300)
+    expect(way).to_be_visible()
+    assert abs(gated.input.evaluate(top) - stood) < 1
+    # Who presses it while writing goes on writing, and sees what still comes.
+    way.click()
+    expect(way).to_be_hidden()
+    expect(gated.input).to_be_focused()
+    assert page.evaluate("window.shifts") < 0.02
+    gate.open_all()
+    gated.expect_state(turn, "done")
+    expect(turn.locator(".stats")).to_be_in_viewport(ratio=1)
+    expect(way).to_be_hidden()
+    page.mouse.wheel(0, -300)
+    expect(way).to_be_visible()
+    page.keyboard.press("Shift+Tab")
+    expect(way).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(way).to_be_hidden()
+    expect(turn).to_be_focused()
+    expect(turn.locator(".stats")).to_be_in_viewport(ratio=1)
+    page.mouse.wheel(0, -300)
+    expect(way).to_be_visible()
+    page.get_by_role("button", name="New conversation").click()
+    expect(way).to_be_hidden()
+
+
 def test_a_new_conversation_starts_empty_and_the_old_one_is_one_step_back(chat: Chat) -> None:
     turn = chat.ask(QUESTION)
     chat.expect_state(turn, "done")
