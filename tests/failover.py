@@ -74,14 +74,14 @@ class Server:
 
 
 class ClusterProcess:
-    """Three primaries with a replica each."""
+    """Three primaries with a replica each. `node_timeout_ms` is how long one may be silent before it is taken for gone."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, node_timeout_ms: int = NODE_TIMEOUT_MS) -> None:
         self.servers = [
             Server(
                 folder / str(number),
                 [
-                    *("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS)),
+                    *("--cluster-enabled", "yes", "--cluster-node-timeout", str(node_timeout_ms)),
                     *("--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"),
                     *("--appendonly", "yes", "--appendfsync", "everysec"),
                 ],

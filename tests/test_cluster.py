@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import httpx2
 import pytest
 from redis.exceptions import ResponseError
 
@@ -15,11 +17,13 @@ from app.store.connection import Store, StoreUnavailable
 from app.store.ledger import LedgerStore
 from app.store.sessions import Sessions
 from app.store.spending import Bucket
-from app.store.turns import Entry, Turns, event_id
+from app.store.turns import Entry, Standing, Turns, event_id
 from app.store.warms import Warms
 from app.turns.retention import Retention
+from tests.client import Client, Event
 from tests.failover import ClusterProcess, Server
-from tests.recorder import Recorder
+from tests.recorder import Recorder, halfway
+from tests.running import serving, until
 from tests.walk import findings, go_on_after, two_servers, walk
 
 WORKS_AGAIN_WITHIN_S = 15
@@ -95,6 +99,63 @@ def test_when_a_primary_is_killed_answers_go_on_and_questions_are_taken_again(
         assert time.monotonic() - killed < WORKS_AGAIN_WITHIN_S
         cluster.restart(lost)
         walk(client, other, upstream)
+
+
+def test_turns_are_vouched_for_while_a_part_of_the_cluster_that_does_not_list_them_is_away(
+    tmp_path: Path, upstream: Recorder
+) -> None:
+    # Away for longer than a turn is vouched for.
+    cluster = ClusterProcess(tmp_path / "patient", node_timeout_ms=5000)
+    with ExitStack() as stack:
+        stack.callback(cluster.stop)
+        cluster.start()
+        url = stack.enter_context(serving(cluster.url, upstream.url))
+        client = Client(stack.enter_context(httpx2.Client(base_url=url, timeout=30)))
+        client.add_context()
+        begun: dict[Server, tuple[str, str, Iterator[Event]]] = {}
+        while len(begun) < 3:
+            session = client.start()["session"]
+            home = cluster.primary_of(keys.session(session))
+            if home not in begun:
+                upstream.script.append(halfway("Here and there."))
+                stream = stack.enter_context(client.asking(session, "Where?"))
+                begun[home] = (session, next(stream).data["turn"], stream)
+        upstream.wait_for(3)
+        listing = cluster.primary_of(keys.RUNNING)
+
+        def orphans() -> int:
+            seconds, microseconds = listing.ask("TIME")
+            now = int(seconds) * 1000 + int(microseconds) // 1000
+            return int(listing.answers("ZCOUNT", keys.RUNNING, "-inf", now) or 0)
+
+        lost = next(home for home in begun if home is not listing)
+        lost.kill()
+        until(lambda: orphans() or cluster.primary_of(keys.session(begun[lost][0])) is not lost, "the failover")
+        assert orphans() == 0
+        upstream.release()
+        for session, turn, stream in begun.values():
+            assert list(stream)[-1].name == "verdict"
+            assert cluster.primary_of(keys.turn(session, turn)).ask("HGET", keys.turn(session, turn), "epoch") == "0"
+    assert len(upstream.asks) == 3
+
+
+async def test_how_turns_stand_is_told_of_those_that_redis_has_while_others_are_away(
+    cluster: ClusterProcess, store: Store
+) -> None:
+    turns = Turns(store)
+    running: dict[Server, tuple[str, str]] = {}
+    while len(running) < 3:
+        session = keys.new_session_id()
+        running.setdefault(cluster.primary_of(keys.session(session)), (session, keys.new_turn_id(session)))
+    await store.batch([("HSET", keys.turn(*one), "epoch", 0, "stop", "1") for one in running.values()])
+    lost = next(iter(running))
+    lost.freeze()
+    try:
+        standing = await turns.stand(list(running.values()))
+    finally:
+        lost.freeze(frozen=False)
+    assert standing == [Standing(turn, 0, True) for home, (_, turn) in running.items() if home is not lost]
+    cluster.wait_whole()
 
 
 async def test_a_batch_over_many_slots_is_answered_in_order_and_refused_one_by_one(store: Store) -> None:

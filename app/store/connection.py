@@ -137,9 +137,10 @@ class Store:
         await self._perform([step])
         return _granted(step.answers)
 
-    async def batch(self, commands: Sequence[Command]) -> list[Any]:
+    async def batch(self, commands: Sequence[Command], *, in_part: bool = False) -> list[Any]:
         """Several commands in one round trip (to each node), each on its own: a refused one has its `ResponseError` as
-        its answer. Those over keys of one slot are done in order."""
+        its answer. Those over keys of one slot are done in order. When a part of a cluster is away, commands that belong
+        there have `StoreUnavailable` as their answer if that will do `in_part`, and the others theirs."""
         if not self._nodes.sharded:
             step = Step(None, list(commands))
             await self._perform([step])
@@ -152,10 +153,11 @@ class Store:
             Step(slot, [commands[place] for place in its], whole=slot is not None and len(its) > 1)
             for slot, its in places.items()
         ]
-        await self._perform(steps)
+        await self._perform(steps, in_part=in_part)
         answers: list[Any] = [None] * len(commands)
         for step, its in zip(steps, places.values(), strict=True):
-            for place, answer in zip(its, step.answers, strict=True):
+            said = step.answers if step.error is None else [self._away(step.error)] * len(its)
+            for place, answer in zip(its, said, strict=True):
                 answers[place] = answer
         return answers
 
@@ -215,8 +217,8 @@ class Store:
         key = command[{"EVALSHA": 3, "EVAL": 3, "XREAD": 2}.get(str(command[0]), 1)]
         return key_slot(key if isinstance(key, bytes) else str(key).encode())
 
-    async def _perform(self, steps: Sequence[Step]) -> None:
-        """Have each of `steps` done, wherever its slot is by now."""
+    async def _perform(self, steps: Sequence[Step], *, in_part: bool = False) -> None:
+        """Have each of `steps` done, wherever its slot is by now; `in_part`, some may be left with their error."""
         started = time.monotonic()
         for pause in (*PAUSES_S, None):
             self._check_open()
@@ -228,6 +230,8 @@ class Store:
                 raise bug
             late = time.monotonic() > started + COMMAND_TIMEOUT_S
             if pause is None or late or not all(map(_is_passing, errors)):
+                if in_part:
+                    return
                 raise self._away(errors[0]) from errors[0]
             await asyncio.sleep(pause)
             steps = [step for step in steps if step.error is not None]

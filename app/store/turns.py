@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import ResponseError
 
 from app.store import keys
-from app.store.connection import Command, Store
+from app.store.connection import Command, Store, StoreUnavailable
 
 _SEQUENCE_BITS = 32
 _SEQUENCES = (1 << _SEQUENCE_BITS) - 1
@@ -221,14 +221,16 @@ class Turns:
             yield message.decode() if message is not None else None
 
     async def stand(self, running: Sequence[tuple[str, str]]) -> list[Standing]:
-        """How each of the `running` (session, turn) stands."""
-        if not running:
-            return []
+        """How the `running` (session, turn) stand, but for those whose part of Redis is away."""
         named = [keys.turn(session, turn) for session, turn in running]
-        answers = await self._store.batch([("HMGET", name, "epoch", "stop") for name in named])
+        answers = await self._store.batch([("HMGET", name, "epoch", "stop") for name in named], in_part=True)
+        there = [
+            (turn, answer)
+            for (_, turn), answer in zip(running, answers, strict=True)
+            if not isinstance(answer, StoreUnavailable)
+        ]
         return [
-            Standing(turn, None if epoch is None else int(epoch), stop is not None)
-            for (_, turn), (epoch, stop) in zip(running, answers, strict=True)
+            Standing(turn, None if epoch is None else int(epoch), stop is not None) for turn, (epoch, stop) in there
         ]
 
 

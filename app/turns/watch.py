@@ -55,6 +55,7 @@ class Watch:
         """Begin to watch."""
         steps = [
             (self._vouch, VOUCH_S),
+            (self._hear_how_they_stand, VOUCH_S),
             (self._look, LOOK_S),
             (self._hear_stops, RETRY_S),
             (self._services.journal.mark_tailed, TAILED_S),
@@ -77,26 +78,35 @@ class Watch:
             try:
                 await step()
             except StoreUnavailable:
-                # Nobody could say that a turn is read, and it takes a while until everybody has said so again.
-                self._marks_count_from = time.monotonic() + 2 * TAILED_S
+                self._distrust_marks()
             except Exception:
                 log.exception("a step of watching over turns failed")
             await asyncio.sleep(pause_s)
 
+    def _distrust_marks(self) -> None:
+        """Nobody could say that a turn is read, and it takes a while until everybody has said so again."""
+        self._marks_count_from = time.monotonic() + 2 * TAILED_S
+
     async def _vouch(self) -> None:
-        """Say that our turns are being produced; hear of those that we lost, or that somebody wants stopped."""
-        ours = [producer for producer in self._running if not producer.ending]
-        if not ours:
-            return
-        standing = await self._services.turns.stand([(producer.session.id, producer.turn) for producer in ours])
-        for producer, stands in zip(ours, standing, strict=True):
-            if stands.epoch is None or stands.epoch > producer.epoch:
-                self._running.tell(producer.turn, Told.LOST)
-            elif stands.stop:
-                self._running.tell(producer.turn, Told.STOP)
+        """Say that our turns are being produced. Apart from all that looks at them: in a cluster, the part that they are in
+        may be away while the list of those that run is not, and others would take them."""
         kept = [producer.turn for producer in self._running if producer.told not in (Told.LOST, Told.LEAVE)]
         if kept:
             await self._services.turns.vouch(kept, VOUCHED_MS)
+
+    async def _hear_how_they_stand(self) -> None:
+        """Hear of our turns that we lost, or that somebody wants stopped."""
+        ours = {producer.turn: producer for producer in self._running if not producer.ending}
+        if not ours:
+            return
+        standing = await self._services.turns.stand([(producer.session.id, turn) for turn, producer in ours.items()])
+        for stands in standing:
+            if stands.epoch is None or stands.epoch > ours[stands.turn].epoch:
+                self._running.tell(stands.turn, Told.LOST)
+            elif stands.stop:
+                self._running.tell(stands.turn, Told.STOP)
+        if len(standing) < len(ours):
+            self._distrust_marks()
 
     async def _look(self) -> None:
         """Go on with turns whose process is gone."""
