@@ -43,6 +43,7 @@ from app.turns.asking import Asking, FirstEvent
 from app.turns.conversations import Conversations
 from app.turns.finding import Finding
 from app.turns.journal import Journal
+from app.turns.met import Met
 from app.turns.problems import problem_of
 from app.turns.retention import Retention
 from app.turns.services import Services
@@ -110,13 +111,15 @@ def create_app(
         prospects=prospects,
         patience=patience,
     )
-    retention = Retention(stored_sessions, settings.retention_days or None)
-    conversations = Conversations(stored_sessions, stored_turns, prefixes, coordinator.lifetime, retention)
+    met = Met(stored_turns)
+    retention = Retention(stored_sessions, met, settings.retention_days or None)
+    conversations = Conversations(stored_sessions, stored_turns, prefixes, coordinator.lifetime, retention, met)
     services = Services(
         turns=stored_turns,
         sessions=stored_sessions,
         listing=listing,
         journal=Journal(stored_turns),
+        met=met,
         coordinator=coordinator,
         prefixes=prefixes,
         ledger=ledger,

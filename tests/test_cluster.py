@@ -19,6 +19,7 @@ from app.store.sessions import Sessions
 from app.store.spending import Bucket
 from app.store.turns import Entry, Standing, Turns, event_id
 from app.store.warms import Warms
+from app.turns.met import Met
 from app.turns.retention import Retention
 from tests.client import Client, Event
 from tests.failover import ClusterProcess, Server
@@ -81,7 +82,9 @@ async def _run_what_takes_time(url: str) -> None:
     # All that the walk has made, over every node.
     sessions = Sessions(store)
     there = sum([len(await sessions.unused(share, -1, 1000, -1)) for share in keys.SHARES])
-    assert await Retention(sessions, 1).sweep(-1) == there > 0
+    turns = Turns(store)
+    await turns.watch(["t"], 0)
+    assert await Retention(sessions, Met(turns), 1).sweep(-1) == there > 0
     assert not any([await sessions.unused(share, -1, 1, -1) for share in keys.SHARES])
     await store.close()
 

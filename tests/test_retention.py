@@ -11,6 +11,8 @@ import pytest
 from app.store import keys
 from app.store.connection import Store
 from app.store.sessions import Sessions
+from app.store.turns import Turns
+from app.turns.met import Met
 from app.turns.retention import AT_A_TIME, DAY_S, Retention
 from tests.client import Client
 from tests.recorder import Recorder
@@ -87,13 +89,35 @@ def test_an_answer_that_runs_is_a_use(client: Client, redis: RedisProcess, upstr
         assert client.tail(turn)[-1].name == "verdict"
 
 
+async def test_a_turn_that_is_met_running_is_listed_and_one_that_is_listed_stays_as_it_is(
+    client: Client, redis: RedisProcess
+) -> None:
+    client.add_context()
+    session = client.start()["session"]
+    turn = keys.new_turn_id(session)
+    age(redis, session, 31)
+    store = Store(redis.url)
+    turns = Turns(store)
+    met = Met(turns)
+    try:
+        assert await turns.accept(session, turn, {"question": "Lost?"}, b"first") is None
+        assert await Retention(Sessions(store), met, 30).sweep(30) == 0
+        await met.watch(3_600_000)
+        until_ms = await store.do("ZSCORE", keys.RUNNING, turn)
+        met.note(turn)
+        await met.watch(0)
+        assert await store.do("ZSCORE", keys.RUNNING, turn) == until_ms is not None
+    finally:
+        await store.close()
+
+
 async def test_each_is_erased_by_one_process_alone(client: Client, redis: RedisProcess) -> None:
     client.add_context()
     first = client.start()["session"]
     # All of one share, and more than are taken at a time.
     count = 2 * AT_A_TIME + 1
     store = Store(redis.url)
-    sessions = Sessions(store)
+    sessions, met = Sessions(store), Met(Turns(store))
     record = await sessions.get(first)
     assert record is not None
     for number in range(count):
@@ -101,9 +125,9 @@ async def test_each_is_erased_by_one_process_alone(client: Client, redis: RedisP
         await sessions.create(other)
         age(redis, other.id, 2)
     try:
-        erased = await asyncio.gather(*(Retention(sessions, 1).sweep(1) for _ in range(3)))
+        erased = await asyncio.gather(*(Retention(sessions, met, 1).sweep(1) for _ in range(3)))
         assert sum(erased) == count
-        assert await Retention(sessions, 1).sweep(1) == 0
+        assert await Retention(sessions, met, 1).sweep(1) == 0
     finally:
         await store.close()
     assert used_s_ago(redis, first) is not None

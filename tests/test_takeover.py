@@ -2,13 +2,14 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from app.store import keys
 from tests.client import Client, Event, events
 from tests.recorder import Recorder, held
 from tests.running import Process, RedisProcess, serving, until
@@ -33,6 +34,16 @@ class Pair:
         """The turn's events as the other process tells them."""
         response = stack.enter_context(self.other.http.stream("GET", f"/api/turns/{turn}/events"))
         return events(response.iter_bytes())
+
+    def lose(self, turn: str) -> None:
+        """Kill the process that produces `turn`, and have Redis forget that it runs."""
+        self.doomed.popen.kill()
+        self.doomed.popen.wait()
+        assert self.forgets(turn)
+
+    def forgets(self, turn: str) -> bool:
+        """Have Redis forget that `turn` runs, if it knows."""
+        return self.redis.say(f"ZREM {keys.RUNNING} {turn}".encode()) == b":1\r\n"
 
     def stored(self, turn: str, field: str) -> str:
         """A field of the turn as it is stored."""
@@ -88,6 +99,41 @@ def test_a_turn_whose_process_is_killed_or_hangs_is_finished_by_another(
         (done,) = pair.other.session(session)["turns"]
         assert (done["state"], done["answer"], done["verdict"]) == ("done", WHOLE, got[-1].data)
         assert_goes_on(pair.other, session, upstream, b"Halved?")
+
+
+MEETINGS: dict[str, Callable[[Client, str, str], object]] = {
+    "it is tailed": lambda client, _, turn: client.http.get(f"/api/turns/{turn}/events"),
+    "it is to be stopped": lambda client, _, turn: stop(client, turn),
+    "another is asked": lambda client, session, _: client.http.post(
+        f"/api/sessions/{session}/ask", json={"question": "And?"}
+    ),
+    "its session is shown": lambda client, session, _: client.session(session),
+}
+
+
+@pytest.mark.parametrize("meet", MEETINGS.values(), ids=MEETINGS)
+def test_a_turn_that_is_lost_among_those_that_run_ends_when_somebody_meets_it(
+    pair: Pair, upstream: Recorder, meet: Callable[[Client, str, str], object]
+) -> None:
+    with half_answered(pair.client, upstream) as (session, turn, stream):
+        pair.lose(turn)
+        rest_of(stream)
+        meet(pair.other, session, turn)
+        until(lambda: pair.stored(turn, "state") in ("done", "stopped"), "its end")
+
+
+def test_a_turn_that_is_lost_among_those_that_run_ends_for_who_reads_it_elsewhere(
+    pair: Pair, upstream: Recorder
+) -> None:
+    with ExitStack() as stack:
+        _, turn, stream = stack.enter_context(half_answered(pair.client, upstream))
+        tail = pair.tailing(stack, turn)
+        assert next(tail).name == "turn"
+        pair.lose(turn)
+        # Once more: the first time, it may have been met when its reader came.
+        until(lambda: pair.forgets(turn), "its place among those that run")
+        rest_of(stream)
+        assert list(tail)[-1].name == "verdict"
 
 
 def test_before_any_text_nobody_notices_and_nobody_waits_for_the_dead_ones_lease(

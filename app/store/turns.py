@@ -174,6 +174,10 @@ class Turns:
         """Say that `turns` are being produced, and will be heard of again within `lease_ms`."""
         await self._store.run("vouch_turns", [keys.RUNNING], [lease_ms, *turns])
 
+    async def watch(self, turns: Sequence[str], within_ms: int) -> None:
+        """`turns` were met running: if nobody vouches for them, and is not heard of `within_ms` either, they are orphans."""
+        await self._store.run("watch_turns", [keys.RUNNING], [within_ms, *turns])
+
     async def forget_running(self, turn: str) -> None:
         """`turn` has ended: nobody need watch over it any more."""
         await self._store.do("ZREM", keys.RUNNING, turn)

@@ -17,6 +17,7 @@ from app.store import keys
 from app.store.sessions import SessionRecord, Sessions
 from app.store.turns import Turns, TurnState
 from app.turns.answer import thinking_text, visible_text
+from app.turns.met import Met
 from app.turns.retention import Retention
 from app.warm.prefixes import Prefixes
 
@@ -63,6 +64,7 @@ class Conversations:
         prefixes: Prefixes,
         lifetime: Callable[[str, Parameters], Awaitable[Ttl]],
         retention: Retention,
+        met: Met,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._sessions = sessions
@@ -70,6 +72,7 @@ class Conversations:
         self._prefixes = prefixes
         self._lifetime = lifetime
         self._retention = retention
+        self._met = met
         self._clock = clock
 
     async def create(
@@ -123,6 +126,8 @@ class Conversations:
         record = await self._sessions.get(session) if keys.is_session_id(session) else None
         if record is None or record.owner != owner:
             raise UnknownSession(session)
+        if record.running is not None:
+            self._met.note(record.running)
         await self._retention.used(session)
         if record.copy_of is not None:
             # It goes with what it is a copy of, which is therefore not to go before it.

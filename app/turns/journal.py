@@ -116,13 +116,17 @@ class Journal:
         feed = self._feeds.get(turn) or await self._open_remote(session, turn)
         return Tail(after, lambda: self._entered(feed), self._forget_unread)
 
-    async def mark_tailed(self) -> None:
-        """Tell whoever produces the turns that our clients read, and this process does not produce, that they are read."""
+    async def mark_tailed(self) -> list[str]:
+        """Tell whoever produces the turns that our clients read, and this process does not produce, that they are read.
+        Answers these turns."""
         read = [
-            (feed.session, turn) for turn, feed in self._feeds.items() if turn not in self._produced and feed.clients
+            (feed.session, turn)
+            for turn, feed in self._feeds.items()
+            if turn not in self._produced and feed.clients and not feed.ended
         ]
         if read:
             await self._turns.mark_tailed(read, TAILED_MS)
+        return [turn for _, turn in read]
 
     def send_readers_away(self, *, all_of_them: bool) -> None:
         """Cut off the clients of turns that other processes produce, or of all: this one ends; they can read elsewhere."""

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from app.store import keys
 from app.store.connection import StoreUnavailable, relinquish
 from app.store.sessions import Sessions
+from app.turns.met import Met
 
 log = logging.getLogger("headstart.retention")
 
@@ -27,10 +28,14 @@ KNOWN = 10_000
 
 
 class Retention:
-    """Notes when `sessions` are used, and erases those that nobody has used for `days`; None keeps them for ever."""
+    """Notes when `sessions` are used, and erases those that nobody has used for `days`; None keeps them for ever. One whose
+    turn runs is kept, and its turn `met`."""
 
-    def __init__(self, sessions: Sessions, days: int | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, sessions: Sessions, met: Met, days: int | None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._sessions = sessions
+        self._met = met
         self._days = days
         self._clock = clock
         self._noted: OrderedDict[str, float] = OrderedDict()
@@ -93,6 +98,7 @@ class Retention:
             await self._sessions.forget(session)
             return False
         if record.running is not None:
+            self._met.note(record.running)
             await self._sessions.use(session)
             return False
         await self._sessions.erase(record)

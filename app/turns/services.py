@@ -7,6 +7,7 @@ from app.store.listing import Listing
 from app.store.sessions import Sessions
 from app.store.turns import Turns
 from app.turns.journal import Journal
+from app.turns.met import Met
 from app.upstream.client import Upstream
 from app.warm.coordinator import Coordinator
 from app.warm.prefixes import Prefixes
@@ -21,6 +22,7 @@ class Services:
     sessions: Sessions
     listing: Listing
     journal: Journal
+    met: Met
     coordinator: Coordinator
     prefixes: Prefixes
     ledger: Ledger

@@ -1,8 +1,9 @@
 """What keeps turns going, and keeps them from going on for nobody.
 
 Every process vouches in the store for the turns that it produces, and looks for those that nobody vouches for any more:
-their process died, hangs, lost Redis, or left them on purpose. Whoever finds one goes on with it. Turns that nobody
-reads are stopped, and so are those that somebody wants stopped, in whichever process.
+their process died, hangs, lost Redis, or left them on purpose. Whoever finds one goes on with it. Those that somebody
+meets running are among those that are looked for, whatever Redis has lost. Turns that nobody reads are stopped, and so are
+those that somebody wants stopped, in whichever process.
 """
 
 import asyncio
@@ -56,9 +57,10 @@ class Watch:
         steps = [
             (self._vouch, VOUCH_S),
             (self._hear_how_they_stand, VOUCH_S),
+            (self._watch_those_met, LOOK_S),
             (self._look, LOOK_S),
             (self._hear_stops, RETRY_S),
-            (self._services.journal.mark_tailed, TAILED_S),
+            (self._mark_tailed, TAILED_S),
         ]
         if self._unread_s:
             steps.append((self._stop_unread, VOUCH_S))
@@ -107,6 +109,10 @@ class Watch:
                 self._running.tell(stands.turn, Told.STOP)
         if len(standing) < len(ours):
             self._distrust_marks()
+
+    async def _watch_those_met(self) -> None:
+        """See to it that those who produce what was met running are heard of."""
+        await self._services.met.watch(VOUCHED_MS)
 
     async def _look(self) -> None:
         """Go on with turns whose process is gone."""
@@ -183,6 +189,11 @@ class Watch:
         async for turn in self._services.turns.stops():
             if turn is not None:
                 self._running.tell(turn, Told.STOP)
+
+    async def _mark_tailed(self) -> None:
+        """Say which turns of other processes our clients read: their readers meet them all the time."""
+        for turn in await self._services.journal.mark_tailed():
+            self._services.met.note(turn)
 
     async def _stop_unread(self) -> None:
         if time.monotonic() < self._marks_count_from:
