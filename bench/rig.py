@@ -64,9 +64,9 @@ def rig(folder: Path, text: str) -> Iterator[Rig]:
         upstream = stack.enter_context(stamping(folder))
         os.sched_setaffinity(0, measured)
         beside = stack.enter_context(baseline(folder, upstream.url, text))
-        headstart = stack.enter_context(_headstart(folder, upstream.url, redis.url))
+        ours = stack.enter_context(headstart(folder / "headstart.log", upstream.url, redis.url))
         os.sched_setaffinity(0, cores - measured or cores)
-        yield Rig(upstream, Target(redis.url, _pid(redis)), beside, headstart)
+        yield Rig(upstream, Target(redis.url, _pid(redis)), beside, ours)
 
 
 @contextmanager
@@ -92,7 +92,8 @@ def baseline(folder: Path, upstream: str, text: str) -> Iterator[Target]:
 
 
 @contextmanager
-def _headstart(folder: Path, upstream: str, redis: str) -> Iterator[Target]:
+def headstart(log: Path, upstream: str, redis: str) -> Iterator[Target]:
+    """Headstart, over an upstream and a Redis."""
     environment = {
         "ANTHROPIC_BASE_URL": upstream,
         "HEADSTART_REDIS_URL": redis,
@@ -101,7 +102,7 @@ def _headstart(folder: Path, upstream: str, redis: str) -> Iterator[Target]:
         # The upstream answers at once, so no warm would save anybody's time: let each be worth it.
         "HEADSTART_VALUE_OF_SECOND_USD": "1e6",
     }
-    with process("serve", log=folder / "headstart.log", **environment) as started:
+    with process("serve", log=log, **environment) as started:
         started.wait_ready()
         yield Target(started.url, started.popen.pid)
 

@@ -115,21 +115,25 @@ class Watch:
         await self._services.met.watch(VOUCHED_MS)
 
     async def _look(self) -> None:
-        """Go on with turns whose process is gone."""
+        """Go on with turns whose process is gone: some at a time, as a process that is gone may have had hundreds."""
+        away = None
         while self._adopting:
             ours_until = time.monotonic() + VOUCHED_MS / 1000
             orphans = await self._services.turns.adopt_orphans(VOUCHED_MS, PATIENCE_MS)
             if not orphans:
-                return
-            for turn, late_ms in orphans.items():
-                if turn not in self._running:
-                    try:
-                        await self._adopt(turn, late_ms, ours_until)
-                    except StoreUnavailable:
-                        raise
-                    except Exception:
-                        # The others are not to wait for one that nobody can take.
-                        log.exception("turn %s could not be taken over", turn)
+                break
+            others = [turn for turn in orphans if turn not in self._running]
+            adopted = await asyncio.gather(
+                *(self._adopt(turn, orphans[turn], ours_until) for turn in others), return_exceptions=True
+            )
+            # The others are not to wait for one that nobody can take, or whose part of Redis is away.
+            for turn, error in zip(others, adopted, strict=True):
+                if isinstance(error, StoreUnavailable):
+                    away = error
+                elif error is not None:
+                    log.error("turn %s could not be taken over", turn, exc_info=error)
+        if away is not None:
+            raise away
 
     async def _adopt(self, turn: str, late_ms: int, ours_until: float) -> None:
         services, session = self._services, keys.session_of_turn(turn)
