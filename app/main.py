@@ -137,6 +137,7 @@ def create_app(
             stored_contexts,
             most=settings.owner_contexts if limited else None,
             most_bytes=settings.owner_bytes if limited else None,
+            sample_model=settings.model,
         ),
         fetcher=(fetcher or Fetcher()) if settings.fetch_urls == "on" else None,
         conversations=conversations,
@@ -208,7 +209,7 @@ async def _add_sample(rooms: Rooms) -> None:
     """Add the sample context, as soon as Redis is there."""
     while True:
         try:
-            await rooms.library.add_sample_once(rooms.default_model)
+            await rooms.library.add_sample_once()
             return
         except StoreUnavailable:
             log.warning("Redis is away; trying again")

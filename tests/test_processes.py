@@ -171,6 +171,7 @@ def test_a_redis_that_comes_back_empty_is_an_empty_redis(
     for path in (f"/api/sessions/{session}", f"/api/turns/{done}/events", "/api/contexts/docs"):
         assert mortal.http.get(path).status_code == 404
     assert mortal.http.post(f"/api/sessions/{session}/ask", json={"question": "?"}).status_code == 404
+    assert [context["name"] for context in mortal.http.get("/api/contexts").json()["contexts"]] == ["asyncio"]
     mortal.add_context()
     assert mortal.ask(mortal.start()["session"], "After?")[-1].name == "verdict"
     assert len(upstream.exchanges) == 2

@@ -61,7 +61,8 @@ class ContextView:
 
 
 class Library:
-    """The contexts of all owners, each of whom may have `most` of them with `most_bytes` in all; None: any number."""
+    """The contexts of all owners, each of whom may have `most` of them with `most_bytes` in all; None: any number. In a
+    store that is new, or was emptied, everyone has the sample context, asked with `sample_model`; None: there is none."""
 
     def __init__(
         self,
@@ -69,11 +70,13 @@ class Library:
         *,
         most: int | None = None,
         most_bytes: int | None = None,
+        sample_model: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._contexts = contexts
         self._most = most
         self._most_bytes = most_bytes
+        self._sample_model = sample_model
         self._clock = clock
 
     async def add(self, owner: str, name: str, context: Context) -> ContextView:
@@ -102,10 +105,14 @@ class Library:
             raise UnknownContext(name)
         return added
 
-    async def add_sample_once(self, model: str) -> None:
-        """Add the sample context for everyone, the first time this store is used; who removes it is not given it again."""
-        if await self._contexts.claim_sample():
-            await self.add(PUBLIC, SAMPLE_NAME, await asyncio.to_thread(sample_context, model))
+    async def add_sample_once(self) -> bool:
+        """Add the sample context for everyone, the first time this store is used; who removes it is not given it again.
+        Whether it was added now."""
+        model = self._sample_model
+        if model is None or not await self._contexts.claim_sample():
+            return False
+        await self.add(PUBLIC, SAMPLE_NAME, await asyncio.to_thread(sample_context, model))
+        return True
 
     async def all(self, owner: str) -> list[ContextView]:
         """What `owner` can ask: everyone's contexts and their own, by name."""
@@ -154,11 +161,13 @@ class Library:
             await self._contexts.release(context, owner)
 
     async def _reachable(self, owner: str) -> list[tuple[str, str, str]]:
-        return [
+        found = [
             (whose, name, context)
             for whose in dict.fromkeys((owner, PUBLIC))
             for name, context in (await self._contexts.names(whose)).items()
         ]
+        # Nothing at all: Redis may have lost its data since we started.
+        return found if found or not await self.add_sample_once() else await self._reachable(owner)
 
     async def _view(self, name: str, context: str, whose: str) -> ContextView | None:
         about = await self._contexts.about(context)

@@ -1,9 +1,12 @@
 """What goes wrong is said where it happened, in words, with a way to try again; and the question is never lost."""
 
 import re
+from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
+from redis import Redis
 
+from app.processes import EmbeddedRedis
 from tests.balancer import Balancer
 from tests.browser.chat import Chat
 from tests.browser.conftest import Complaints
@@ -151,6 +154,31 @@ def test_a_second_window_joins_the_running_answer_and_keeps_its_question(
     other.expect_state(other.turns.first, "done")
     gated.expect_state(turn, "done")
     assert other.turns.first.locator(".prose").inner_html() == turn.locator(".prose").inner_html()
+
+
+def test_a_redis_that_has_lost_its_data_is_said_once_and_a_new_conversation_is_begun(
+    page: Page, gate: Gate, gated_url: str, gated_data: Path, complaints: Complaints
+) -> None:
+    complaints.expects("404")
+    gate.open_all()
+    missed: list[str] = []
+    page.on("response", lambda response: missed.append(response.url) if response.status == 404 else None)
+    chat = Chat(page, gated_url).open()
+    chat.expect_state(chat.ask("What is a Future?"), "done")
+    former = chat.session
+    chat.input.fill("And a Task?")
+    chat.expect_chip("warm")
+    with Redis.from_url(EmbeddedRedis(gated_data / "headstart").url) as redis:
+        redis.flushall()
+    chat.input.press("Enter")
+    expect(chat.notice).to_have_text("That conversation is gone. This is a new one.")
+    expect(chat.turns).to_have_count(0)
+    expect(chat.input).to_have_value("And a Task?")
+    chat.input.press("Enter")
+    chat.expect_state(chat.turns.first, "done")
+    expect(chat.notice).to_be_hidden()
+    assert [turn["question"] for turn in chat.stored()["turns"]] == ["And a Task?"]
+    assert [url.split("/")[-2:] for url in missed] == [[former, "ask?render=html"]]
 
 
 def test_a_conversation_that_is_gone_is_said_and_a_new_one_can_start(chat: Chat, complaints: Complaints) -> None:

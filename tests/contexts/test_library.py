@@ -265,12 +265,13 @@ async def test_parameters_that_the_model_refuses_are_refused(library: Library) -
         await library.add(ALICE, "mine", made)
 
 
-async def test_the_sample_is_added_once_and_not_again_after_it_was_removed(library: Library) -> None:
-    await library.add_sample_once("claude-sonnet-5-5")
+async def test_the_sample_is_added_once_and_not_again_after_it_was_removed(stored: Contexts) -> None:
+    library = Library(stored, sample_model="claude-sonnet-5-5")
+    assert await library.add_sample_once()
     (view,) = await library.all("stranger")
     assert (view.name, view.public, view.warnings) == ("asyncio", True, ())
     await library.remove("asyncio", PUBLIC)
-    await library.add_sample_once("claude-sonnet-5-5")
+    assert not await library.add_sample_once()
     assert await library.all("stranger") == []
 
 
