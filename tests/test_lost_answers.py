@@ -84,7 +84,7 @@ def test_a_stop_that_was_answered_is_kept_for_whoever_has_the_turn(
     async def taken_by_another(session: str, turn: str) -> dict[str, str] | None:
         store = Store(redis.url)
         turns = Turns(store)
-        assert await turns.take(session, turn, 0) == 2
+        assert await turns.take(session, turn, 0) == (1, 2)
         await turns.vouch([turn], 60_000)
         await asyncio.to_thread(stop, client, turn)
         fields = await turns.get(session, turn)

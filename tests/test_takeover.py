@@ -10,6 +10,8 @@ import httpx2
 import pytest
 
 from app.store import keys
+from app.store.connection import Store
+from app.store.turns import Entry, EventId, Turns
 from tests.client import Client, Event, events
 from tests.recorder import Recorder, held
 from tests.running import Process, RedisProcess, serving, until
@@ -268,3 +270,20 @@ def refused(url: str) -> bool:
     except (httpx2.ConnectError, httpx2.ReadError):
         # Whoever had just been let in when the door closed is sent away.
         return True
+
+
+async def test_a_turn_is_taken_under_an_epoch_beyond_all_that_its_journal_has(redis: RedisProcess) -> None:
+    store = Store(redis.url)
+    turns, session = Turns(store), keys.new_session_id()
+    turn = keys.new_turn_id(session)
+    await store.do("HSET", keys.session(session), "running", "")
+    assert await turns.accept(session, turn, {"question": "?"}, b"first") is None
+    assert await Turns(store).take(session, turn, 0) == (1, 2)
+    # As after a failover that has lost that it was taken, and not what was written then.
+    await store.do("HSET", keys.turn(session, turn), "epoch", 0, "taker", "", "attempts", 1)
+    assert await turns.take(session, turn, 0) == (2, 2)
+    assert await turns.take(session, turn, 0) == (2, 2), "the same answer, should it have got lost"
+    assert await Turns(store).take(session, turn, 0) is None
+    entries = [(session, turn, Entry(EventId(epoch, 2), b"late")) for epoch in (1, 2)]
+    assert await turns.write(entries) == [False, True]
+    await store.close()

@@ -188,13 +188,15 @@ class Turns:
         found = await self._store.run("adopt_orphans", [keys.RUNNING, keys.LOOKED], [lease_ms, patience_ms])
         return {turn.decode(): int(late_ms) for turn, late_ms in zip(found[::2], found[1::2], strict=True)}
 
-    async def take(self, session: str, turn: str, epoch: int) -> int | None:
-        """Begin another attempt at `turn` under `epoch` + 1: from here on, nothing can be written under `epoch`.
+    async def take(self, session: str, turn: str, epoch: int) -> tuple[int, int] | None:
+        """Begin another attempt at `turn` under a higher epoch: from here on, nothing can be written under `epoch`.
 
-        Answers the number of attempts made, with this one; None when the turn is not in `epoch`, has ended or was erased.
+        Answers the new epoch and the number of attempts made, with this one; None when the turn is not in `epoch`, has ended
+        or was erased.
         """
         named = [keys.session(session), keys.turn(session, turn), keys.journal(session, turn)]
-        return int(await self._store.run("take_turn", named, [epoch, self._taker])) or None
+        taken = await self._store.run("take_turn", named, [epoch, self._taker])
+        return (int(taken[0]), int(taken[1])) if taken else None
 
     async def hand_over(self, session: str, turn: str, epoch: int) -> None:
         """Leave `turn`, produced under `epoch`, for another process to go on with at once."""

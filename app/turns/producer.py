@@ -154,7 +154,7 @@ class Producer:
         taken = await persistently(lambda: self._services.turns.take(self.session.id, self.turn, self.epoch))
         if taken is None:
             raise Superseded(self.turn)
-        self.epoch, self._attempts = self.epoch + 1, taken
+        self.epoch, self._attempts = taken
         self._last = event_id(self.epoch, 1)
         self._attempt = Attempt(None)
 

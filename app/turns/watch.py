@@ -142,22 +142,22 @@ class Watch:
         if session is None or fields is None or record is None or fields["state"] != TurnState.RUNNING:
             await services.turns.forget_running(turn)
             return
-        epoch = int(fields["epoch"])
         if time.monotonic() > ours_until:
             # We were away for so long that another process may have the turn in that very epoch.
             return
-        attempts = await services.turns.take(session, turn, epoch)
-        if attempts is None:
+        taken = await services.turns.take(session, turn, int(fields["epoch"]))
+        if taken is None:
             return
+        epoch, attempts = taken
         await services.turns.vouch([turn], VOUCHED_MS)
         if attempts > services.max_attempts or late_ms > STALE_MS:
-            await self._give_up(session, turn, epoch + 1)
+            await self._give_up(session, turn, epoch)
             return
         log.warning("turn %s of session %s lost its process: attempt %d is made here", turn, session, attempts)
         feed = await services.journal.adopt(session, turn)
         so_far = await asyncio.to_thread(_replayed, list(feed.frames))
         if not self._adopting:
-            await services.turns.hand_over(session, turn, epoch + 1)
+            await services.turns.hand_over(session, turn, epoch)
             services.journal.end(feed, None)
             return
         producer = Producer(
@@ -168,7 +168,7 @@ class Watch:
             feed,
             asked_at=time.monotonic() - (self._clock() - int(fields["asked_ms"]) / 1000),
             plan=None,
-            epoch=epoch + 1,
+            epoch=epoch,
             attempts=attempts,
             so_far=so_far,
             told=Told.STOP if "stop" in fields else None,
