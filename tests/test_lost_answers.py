@@ -11,14 +11,15 @@ import httpx2
 import pytest
 
 import app.store
-from app.store import keys
+from app.store import connection, keys
 from app.store.connection import Store
 from app.store.turns import Turns
+from app.turns import asking
 from app.turns.journal import Journal
 from tests.client import Client
 from tests.faults import end_without_message_stop
 from tests.losing import Losing, losing
-from tests.recorder import Recorder
+from tests.recorder import Recorder, halfway
 from tests.running import RedisProcess, serving
 from tests.test_attempts import WHOLE, text_of
 from tests.turns import half_answered, stop, told
@@ -76,6 +77,27 @@ def test_a_turn_is_answered_once_whichever_answer_of_redis_gets_lost(
         assert upstream.asks[-1].body.count(b"Lost?") == 1
         assert [turn["state"] for turn in client.session(session)["turns"]] == ["done"] * 3
         assert client.http.get("/api/stats").json()["totals"]["ask_calls"] == len(upstream.asks)
+
+
+def test_a_turn_that_its_own_process_takes_over_before_it_hears_that_it_was_accepted_is_produced_once(
+    way: Losing, upstream: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(way.url, upstream.url) as url, httpx2.Client(base_url=url, timeout=30) as http:
+        client = Client(http)
+        client.add_context()
+        session = client.start()["session"]
+        assert client.ask(session, "Before?")[-1].name == "verdict"
+        # Vouched for briefly, and asked again later than it is found by who looks for orphans.
+        monkeypatch.setattr(asking, "VOUCHED_MS", 0)
+        monkeypatch.setattr(connection, "PAUSES_S", (3.0,))
+        upstream.script.append(halfway(WHOLE))
+        way.arm(script("accept_turn"))
+        with client.asking(session, "Lost?") as stream:
+            turn = next(stream).data["turn"]
+            upstream.release()
+            assert list(stream)[-1].name == "verdict"
+        assert text_of(client.tail(turn)) == WHOLE
+        assert len(upstream.asks) == 2
 
 
 def test_a_stop_that_was_answered_is_kept_for_whoever_has_the_turn(

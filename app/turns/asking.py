@@ -158,6 +158,10 @@ class Asking:
         except BaseException:
             await self._services.coordinator.release(plan)
             raise
+        if turn in self._running:
+            # Redis said so late that it was accepted that we have found it ourselves, as one that nobody produces.
+            await self._services.coordinator.release(plan)
+            return turn
         feed = self.journal.open(session.id, turn, first)
         self._running.start(Producer(self._services, session, turn, question, feed, asked_at=asked_at, plan=plan))
         return turn

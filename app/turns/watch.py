@@ -156,7 +156,8 @@ class Watch:
         log.warning("turn %s of session %s lost its process: attempt %d is made here", turn, session, attempts)
         feed = await services.journal.adopt(session, turn)
         so_far = await asyncio.to_thread(_replayed, list(feed.frames))
-        if not self._adopting:
+        if not self._adopting or turn in self._running:
+            # We are about to end; or it was accepted here, and has just been begun, under an epoch that is over.
             await services.turns.hand_over(session, turn, epoch)
             services.journal.end(feed, None)
             return
