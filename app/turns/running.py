@@ -38,7 +38,7 @@ class Running:
     def tell(self, turn: str, told: Told) -> None:
         """Tell the producer of `turn`, if there is one, unless it was told before, or is ending."""
         producer, task = self._producers.get(turn, (None, None))
-        if producer is not None and task is not None and producer.told is None:
+        if producer is not None and task is not None and producer.told is None and not producer.ending:
             producer.told = told
             self._interrupt(producer, task)
 
