@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -159,6 +160,38 @@ def test_readers_of_a_journal_that_is_erased_are_told_also_while_others_go_on(re
         await store.close()
 
     asyncio.run(go())
+
+
+async def test_a_reader_of_a_former_copy_of_a_journal_misses_nothing_that_came_before_what_is_followed(
+    redis: RedisProcess,
+) -> None:
+    store = Store(redis.url)
+    turns = Turns(store)
+    journal = Journal(turns)
+    session = keys.new_session_id()
+    turn = keys.new_turn_id(session)
+
+    async def write(*numbers: int) -> None:
+        for number in numbers:
+            await store.do("XADD", keys.journal(session, turn), f"0-{number}", "f", b"%d" % number)
+
+    await write(1)
+    early = await journal.tail(session, turn, 0)
+    await write(2, 3)
+    late: Any = await journal.tail(session, turn, 0)
+    assert await anext(late) == b"123"
+    journal.start()
+    # From here on, what comes after the third is waited for.
+    await asyncio.sleep(0)
+    await late.aclose()
+    assert await anext(early) == b"1"
+    await write(4)
+    got = b""
+    while not got.endswith(b"4"):
+        got += await asyncio.wait_for(anext(early), 30)
+    assert got == b"234"
+    await journal.close()
+    await store.close()
 
 
 async def read(journal: Journal, session: str, turn: str) -> None:

@@ -202,16 +202,17 @@ class Journal:
 
     async def _follow_once(self, remote: list[Feed]) -> None:
         positions = {(feed.session, feed.turn): feed.last for feed in remote}
+        followed = {feed.turn: feed for feed in remote}
         news = await self._turns.follow(positions, FOLLOW_BLOCK_MS)
         for turn, entries in news.items():
-            if feed := self._feeds.get(turn):
-                feed.publish(entries)
+            # Not whichever feed the turn has by now: it may be one that does not have what was before.
+            followed[turn].publish(entries)
         if time.monotonic() - self._checked_at > CHECK_S:
             # A journal that was erased says nothing any more, and does not say that.
             self._checked_at = time.monotonic()
             for turn in await self._turns.without_journal(list(positions)):
-                if feed := self._feeds.pop(turn, None):
-                    feed.abandon()
+                followed[turn].abandon()
+                self._forget_unread(followed[turn])
 
 
 def first_entry(frame: bytes) -> Entry:
