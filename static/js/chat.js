@@ -302,7 +302,8 @@ class Chat {
       if (this.#session) await this.#show(this.#session, this.#stay.signal);
       return;
     }
-    const lost = problem.code === 'offline' || (!problem.code && problem.retryable);
+    // A server that could not reach Redis does not know either what became of the question.
+    const lost = ['offline', 'store_unavailable'].includes(problem.code) || (!problem.code && problem.retryable);
     if (lost && !again) return this.#recover(question);
     this.notice.say(problem.sentence, { label: 'Try again', act: () => (lost ? this.#recover(question) : this.ask(question)) });
     if (!this.composer.value) this.composer.value = question;

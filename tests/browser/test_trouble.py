@@ -65,6 +65,28 @@ def test_a_question_that_cannot_be_sent_stays_in_the_input(gated: Chat, complain
     expect(gated.notice).to_be_hidden()
 
 
+def test_a_question_of_which_redis_could_not_say_that_it_was_taken_is_shown_being_answered(
+    gated: Chat, complaints: Complaints
+) -> None:
+    complaints.expects("503")
+    problem = {"code": "store_unavailable", "title": "Redis is away.", "status": 503, "retryable": True}
+    answered: list[int] = []
+
+    def lose(route: Route) -> None:
+        answered.append(route.fetch().status)
+        route.fulfill(status=503, json=problem, content_type="application/problem+json")
+
+    gated.input.focus()
+    gated.expect_chip("warm")
+    gated.page.route("**/ask?*", lose, times=1)
+    turn = gated.ask("How many ships?")
+    gated.expect_state(turn, "done")
+    assert answered == [200]
+    expect(gated.input).to_have_value("")
+    expect(gated.notice).to_be_hidden()
+    assert [turn["question"] for turn in gated.stored()["turns"]] == ["How many ships?"]
+
+
 def test_a_question_that_is_too_long_is_refused_with_the_reason(gated: Chat, complaints: Complaints) -> None:
     complaints.expects("422")
     gated.input.fill("a" * 100_001)
