@@ -12,6 +12,7 @@ from app.store.contexts import Contexts
 from app.store.sessions import Sessions
 from app.store.turns import Turns
 from app.turns.conversations import Conversations, NoSuchTurn, UnknownSession
+from app.turns.met import Met
 from app.turns.retention import Retention
 from app.warm.prefixes import Prefixes
 from tests.client import Client
@@ -111,11 +112,11 @@ class Interrupted(Store):
         self.before = at
         self._act = act
 
-    async def _perform(self, steps: Sequence[Step]) -> None:
+    async def _perform(self, steps: Sequence[Step], *, in_part: bool = False) -> None:
         self.before -= 1
         if self.before == -1:
             await self._act()
-        await super()._perform(steps)
+        await super()._perform(steps, in_part=in_part)
 
 
 class Crash(Exception):
@@ -140,10 +141,10 @@ async def test_whatever_comes_between_its_steps_a_copy_is_not_left_without_what_
             raise Crash
 
         store = Interrupted(redis.url, at, crash if crashes else erase)
-        sessions = Sessions(store)
-        making = Conversations(
-            sessions, Turns(store), Prefixes(Contexts(store), sessions), _short, Retention(sessions, None)
-        )
+        sessions, turns = Sessions(store), Turns(store)
+        met = Met(turns)
+        prefixes = Prefixes(Contexts(store), sessions)
+        making = Conversations(sessions, turns, prefixes, _short, Retention(sessions, met, None), met)
         try:
             record = await sessions.get(session)
             if record is not None:

@@ -176,9 +176,9 @@ async def test_a_reader_of_a_former_copy_of_a_journal_misses_nothing_that_came_b
             await store.do("XADD", keys.journal(session, turn), f"0-{number}", "f", b"%d" % number)
 
     await write(1)
-    early = await journal.tail(session, turn, 0)
+    early = aiter(await journal.tail(session, turn, 0))
     await write(2, 3)
-    late: Any = await journal.tail(session, turn, 0)
+    late: Any = aiter(await journal.tail(session, turn, 0))
     assert await anext(late) == b"123"
     journal.start()
     # From here on, what comes after the third is waited for.

@@ -11,7 +11,7 @@ import pytest
 
 from app.store import keys
 from app.store.connection import Store
-from app.store.turns import Entry, EventId, Turns
+from app.store.turns import Entry, Turns, event_id
 from tests.client import Client, Event, events
 from tests.recorder import Recorder, held
 from tests.running import Process, RedisProcess, serving, until
@@ -284,6 +284,6 @@ async def test_a_turn_is_taken_under_an_epoch_beyond_all_that_its_journal_has(re
     assert await turns.take(session, turn, 0) == (2, 2)
     assert await turns.take(session, turn, 0) == (2, 2), "the same answer, should it have got lost"
     assert await Turns(store).take(session, turn, 0) is None
-    entries = [(session, turn, Entry(EventId(epoch, 2), b"late")) for epoch in (1, 2)]
+    entries = [(session, turn, Entry(event_id(epoch, 2), b"late")) for epoch in (1, 2)]
     assert await turns.write(entries) == [False, True]
     await store.close()
