@@ -1,7 +1,7 @@
 // @ts-check
-/** Headstart in a page of your own: docs/embed.md. */
+/** Headstart in your page: docs/embed.md. */
 
-const SILENCE = 45_000, RENEW = 45_000, RETRY = 10_000, TRIES = 12;
+const WAIT = 45_000, RETRY = 10_000, TRIES = 12;
 
 const failure = (problem) => Object.assign(Error(problem.detail), problem);
 const away = () => { throw failure({ code: 'offline', retryable: true, detail: 'The server is away.' }); };
@@ -10,7 +10,7 @@ const away = () => { throw failure({ code: 'offline', retryable: true, detail: '
 export async function* events(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   for (let rest = ''; ; ) {
-    const watch = setTimeout(() => reader.cancel(), SILENCE);
+    const watch = setTimeout(() => reader.cancel(), WAIT);
     const { value } = await reader.read().catch(() => ({}));
     clearTimeout(watch);
     if (!value) return;
@@ -33,25 +33,23 @@ export function attach(input, { session, context, base = new URL(import.meta.url
   const life = new AbortController();
   let due = 0, end = NaN, begun, known;
 
-  async function call(path, body) {
+  async function call(path, body, left = 3) {
     const response = await fetch(base + path, {
-      ...(body && { method: 'POST', body: JSON.stringify(body) }),
-      headers: { 'Content-Type': 'application/json', ...(token && { Authorization: `Bearer ${token}` }) },
+      ...body && { method: 'POST', body: JSON.stringify(body) },
+      headers: { 'Content-Type': 'application/json', ...token && { Authorization: `Bearer ${token}` } },
       credentials: token ? 'omit' : 'include',
     }).catch(away);
-    const { ok, status, headers } = response;
-    if (ok) return response;
+    const { status, headers } = response;
+    if (response.ok) return response;
     const told = await response.json().catch(() => {});
+    // Another server takes it.
+    if (left && told?.code === 'shutting_down') return call(path, body, left - 1);
     throw failure({ retryable: status > 499, detail: `Status ${status}`, after: headers.get('Retry-After'), ...told });
   }
 
-  /** What a server has turned away that is about to end, another one takes. */
-  const json = (path, body, others = 3) => call(path, body).then((reply) => reply.json().catch(away), (problem) => {
-    if (!others || problem.code !== 'shutting_down') throw problem;
-    return json(path, body, others - 1);
-  });
+  const json = async (path, body) => (await call(path, body)).json().catch(away);
 
-  /** Begins the session, or looks for its last turn. */
+  /** Begins the session, or finds it. */
   const path = () => (begun ??= (session ? json(`/api/sessions/${session}`) : json('/api/sessions', { context })).then(
     (made) => { known = made.turns?.at(-1)?.turn; return `/api/sessions/${made.session}`; },
     (problem) => { begun = null; throw problem; },
@@ -59,12 +57,11 @@ export function attach(input, { session, context, base = new URL(import.meta.url
 
   function learn(told) {
     end = Date.parse(told.expires_at);
-    due = { cold: 0, warming: Infinity }[told.state] ?? Math.max(Date.now() + RETRY, end - RENEW || 0);
+    due = { cold: 0, warming: Infinity }[told.state] ?? Math.max(Date.now() + RETRY, end - WAIT || 0);
     onWarm?.(told);
     return told.state;
   }
 
-  /** Warms, if due. */
   async function warm(trigger = 'api') {
     if (document.hidden || Date.now() < due) return;
     due = Infinity;
@@ -78,7 +75,7 @@ export function attach(input, { session, context, base = new URL(import.meta.url
   }
 
   /**
-   * Asks once, whatever gets lost, and follows.
+   * Asks once, whatever is lost.
    * @param {string} question
    * @param {{onText?: (text: string) => void, onEvent?: (told: any) => void, signal?: AbortSignal}} [on]
    * @returns {Promise<{turn: string, text: string, verdict: any}>} throws problems
@@ -92,12 +89,12 @@ export function attach(input, { session, context, base = new URL(import.meta.url
         signal?.throwIfAborted();
         const at = await path();
         if (tries && !turn) {
-          // What was lost may have arrived: as a turn after the known one.
+          // It may have arrived.
           const { turns } = await json(at);
           const found = turns.findLast((one) => one.turn === known || one.question === question)?.turn;
           if (found !== known) turn = found;
         }
-        const reply = await (turn ? call(`/api/turns/${turn}/events?after=${last}`) : call(`${at}/ask`, { question }));
+        const reply = await call(...turn ? [`/api/turns/${turn}/events?after=${last}`] : [`${at}/ask`, { question }]);
         turn ||= reply.headers.get('Turn-Id');
         if (signal?.aborted) stop();
         for await (const told of events(reply.body)) {
