@@ -116,7 +116,8 @@ class Library:
 
     async def all(self, owner: str) -> list[ContextView]:
         """What `owner` can ask: everyone's contexts and their own, by name."""
-        views = [await self._view(name, context, whose) for whose, name, context in await self._reachable(owner)]
+        reachable = await self._reachable(owner)
+        views = await asyncio.gather(*(self._view(name, context, whose) for whose, name, context in reachable))
         return sorted((view for view in views if view is not None), key=lambda view: (not view.public, view.name))
 
     async def names(self, owner: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.web.inline import BASE_CSS, BOOT_JS, source_of
 from app.web.problems import Problem, respond
 
 MAX_CONTEXT_BYTES = 64_000_000
@@ -14,8 +15,8 @@ BARE_SEND = "headstart.send"
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
+        f"script-src 'self' {source_of(BOOT_JS)}",
+        f"style-src 'self' {source_of(BASE_CSS)}",
         "img-src 'self'",
         "connect-src 'self'",
         "font-src 'self'",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from starlette.templating import Jinja2Templates
 
-from app.web import numbers
+from app.web import inline, numbers
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -15,4 +15,6 @@ templates.env.trim_blocks = True
 templates.env.lstrip_blocks = True
 for written in (numbers.count, numbers.compact, numbers.money, numbers.seconds, numbers.duration, numbers.share):
     templates.env.filters[written.__name__] = written
+templates.env.globals["base_css"] = inline.element("style", inline.BASE_CSS)
+templates.env.globals["boot_js"] = inline.element("script", inline.BOOT_JS)
 templates.env.filters["several"] = numbers.several

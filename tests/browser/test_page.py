@@ -3,9 +3,11 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
+from app.web.inline import BASE_CSS, BOOT_JS
 from tests.browser.chat import Chat
+from tests.browser.conftest import Complaints
 from tests.browser.painting import load
 
 HOSTILE = [
@@ -44,13 +46,33 @@ def test_all_of_the_page_is_under_90_kB_and_from_here_alone(page: Page, sandboxe
     assert loaded.bytes < 90_000
 
 
-def test_the_policy_allows_nothing_inline_and_nothing_foreign(page: Page, sandboxed: str) -> None:
+def test_the_policy_allows_nothing_foreign_and_inline_what_the_first_frame_needs_alone(
+    page: Page, sandboxed: str
+) -> None:
     response = page.goto(sandboxed)
     assert response
     policy = response.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
-    assert page.locator("script:not([src]), style, [style], [onclick]").count() == 0
+    inline = page.locator("script:not([src]), style").evaluate_all("all => all.map(one => one.textContent)")
+    assert inline == [BASE_CSS, BOOT_JS]
+    assert page.locator("[style], [onclick]").count() == 0
+    assert policy.count("'sha256-") == 2
+
+
+def test_what_else_stands_in_a_page_has_no_effect(page: Page, sandboxed: str, complaints: Complaints) -> None:
+    """As it would if something of a stranger's got into the page's source."""
+    complaints.expects("Content Security Policy", "policy: script-src-elem inline", "policy: style-src-elem inline")
+
+    def spoil(route: Route) -> None:
+        response = route.fetch()
+        foreign = "<script>window.foreign = 1</script><style>body { display: none }</style>"
+        route.fulfill(response=response, body=response.text().replace("</head>", f"{foreign}</head>"))
+
+    page.route(sandboxed + "/", spoil)
+    page.goto(sandboxed + "/")
+    expect(page.get_by_label("Your question")).to_be_visible()
+    assert page.evaluate("window.foreign") is None
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,0 +1,26 @@
+"""What stands in a page itself instead of being fetched, so that its first frame waits for nothing but the page: one
+stylesheet, and the chat page's first script. The policy names them by their hashes, and nothing else that stands in a page.
+"""
+
+import base64
+import hashlib
+from pathlib import Path
+
+from markupsafe import Markup
+
+_STATIC = Path(__file__).resolve().parents[2] / "static"
+
+BASE_CSS = (_STATIC / "css" / "base.css").read_text()
+BOOT_JS = (_STATIC / "js" / "boot.js").read_text()
+
+
+def source_of(text: str) -> str:
+    """How a policy allows `text` in a page."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def element(name: str, text: str) -> Markup:
+    """`text`, which is ours, as the whole content of a `style` or `script`."""
+    if f"</{name}" in text.lower():
+        raise ValueError(f"it ends its own {name} element")
+    return Markup(f"<{name}>{text}</{name}>")  # noqa: S704
