@@ -20,7 +20,7 @@ from app.upstream.events import Event, Splitter
 MANY, FEW = 16, 8
 # The seconds between two rounds: the first while the thread has time to spare, up to the second as it is `BUSY` and more.
 # Then several events of a stream go together: the alternative is that all wait for their turn, and just as long.
-EVERY_S, LONGEST_S, BUSY = 0.005, 0.03, 0.75
+EVERY_S, LONGEST_S, BUSY = 0.002, 0.03, 0.75
 # How much the last round counts in how busy the thread is said to be.
 NEWEST = 0.1
 # How much of the bound on silence may pass before it is set anew: setting it costs more than an event does.
