@@ -1,8 +1,7 @@
 """What one client reads of a turn, from after the last event that it has seen to the end.
 
 A client that has everything so far is given what comes from where it is published, as long as its connection takes it at
-once: to wake its task for each event would cost more than to send it. `into` is for that; iterating is for whoever makes
-something else of the frames.
+once, and its task is not woken for it. `into` is for that; iterating is for whoever makes something else of the frames.
 """
 
 import asyncio
