@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
+from app.web.inline import BASE_CSS
 from tests.browser.chat import Chat
 from tests.browser.conftest import SPEED, Complaints
 from tests.browser.serving import headstart
@@ -201,14 +202,15 @@ def test_a_long_name_leaves_room_for_its_figures(page: Page, sandboxed: str) -> 
     expect(row.get_by_role("cell").first).to_be_in_viewport()
 
 
-def test_nothing_is_inline_and_names_stay_text(page: Page, sandboxed: str) -> None:
+def test_nothing_is_inline_but_the_stylesheet_and_names_stay_text(page: Page, sandboxed: str) -> None:
     chat = Chat(page, sandboxed)
     context = chat.add_context(HOSTILE[1], {"a.md": "lighthouse " * 2000})
     chat.open(f"/?context={context}")
     chat.expect_state(chat.ask("lighthouse?"), "done")
     chat.open("/dashboard")
     expect(page.get_by_role("rowheader", name=HOSTILE[1])).to_be_visible()
-    assert page.locator("script:not([src]), style, [style], [onclick]").count() == 0
+    assert page.locator("style").all_text_contents() == [BASE_CSS]
+    assert page.locator("script:not([src]), [style], [onclick]").count() == 0
     assert page.locator("main :is(img, script, iframe)").count() == 0
     assert page.evaluate("window.hacked") is None
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
