@@ -5,6 +5,7 @@ import json
 import re
 from itertools import zip_longest
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,7 +72,9 @@ async def seen_of(upstream: Upstream, number: int, *, together: bool) -> Seen:
     return said, "whole"
 
 
-async def test_streams_read_in_rounds_give_what_they_give_alone(upstream: Recorder) -> None:
+async def test_streams_read_in_rounds_give_what_they_give_alone(
+    upstream: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun = asyncio.Barrier(len(CASES) * 3)
 
     async def respond(exchange: Exchange) -> None:
@@ -82,7 +85,7 @@ async def test_streams_read_in_rounds_give_what_they_give_alone(upstream: Record
             await begun.wait()
 
         if exchange.json["together"]:
-            exchange.start_stream = start_with_the_others  # type: ignore[method-assign, assignment]
+            monkeypatch.setattr(exchange, "start_stream", start_with_the_others)
         await CASES[exchange.json["case"]](exchange)
 
     upstream.default = respond
@@ -97,13 +100,8 @@ async def test_streams_read_in_rounds_give_what_they_give_alone(upstream: Record
         visits += 1
         return look(self, take)
 
-    flow.Flow.look = counted  # type: ignore[method-assign]
-    try:
-        together = await asyncio.gather(
-            *(seen_of(client, number, together=True) for number in [*range(len(CASES))] * 3)
-        )
-    finally:
-        flow.Flow.look = look  # type: ignore[method-assign]
+    monkeypatch.setattr(flow.Flow, "look", counted)
+    together = await asyncio.gather(*(seen_of(client, number, together=True) for number in [*range(len(CASES))] * 3))
     assert visits > 0
     for (events, ending), (events_alone, ending_alone) in zip_longest(together, alone * 3):
         assert ending == ending_alone
