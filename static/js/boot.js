@@ -78,9 +78,11 @@
     await parsed();
     await shown();
     const later = /** @type {HTMLTemplateElement} */ (document.getElementById('later')).content;
-    const sheets = [...later.querySelectorAll('[rel=stylesheet]')].map(arrived);
-    document.head.append(later);
+    const links = [...later.querySelectorAll('link')];
+    const sheets = links.filter((link) => link.rel === 'stylesheet').map(arrived);
+    document.head.append(...links);
     await Promise.all(sheets);
+    document.body.append(later);
     await import('/static/js/adding.js');
     if (document.getElementById('composer')) await import('/static/js/chat.js');
   }
