@@ -6,18 +6,22 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
 from app.web.streams import TAKES_NOTHING_S
 
 LOOK_S = 0.1
+# Whoever connects does so to ask for something, and has said so by then.
+FIRST_WORD_S = 0.5
 
 
 class Server(uvicorn.Server):
     """A server that calls `drain` with the seconds that what runs may take, before it shuts down: `drain_s` when a
     deployment asks it to end (SIGTERM), none when a person does (Ctrl-C). Within the same time it answers requests that it
-    has begun to read. `told` hears of the first signal, as it comes: how many seconds that will be, and of which loop."""
+    has begun to read, and those of clients that it had only just let in. `told` hears of the first signal, as it comes: how
+    many seconds that will be, and of which loop."""
 
     def __init__(
         self,
@@ -44,18 +48,28 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
+        # Some are let in, and not yet among the connections.
+        await asyncio.sleep(0)
         patient = self._captured_signals[-1:] == [signal.SIGTERM]
         within_s = self._drain_s if patient else 0
         until = time.monotonic() + within_s
-        draining = asyncio.ensure_future(self._drain(within_s))
+        draining: asyncio.Future[Any] = asyncio.gather(self._drain(within_s), self._send_away(within_s))
         while not (draining.done() or self.force_exit):
             await asyncio.wait([draining], timeout=LOOK_S)
         draining.cancel()
         while self.server_state.tasks and self._unanswered and time.monotonic() < until and not self.force_exit:
             await asyncio.wait(self.server_state.tasks, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
         await super().shutdown(sockets)
+
+    async def _send_away(self, within_s: float) -> None:
+        """Close what is idle, and the rest after the answer that it waits for; at last who has said nothing yet."""
+        asked = [one for one in self.server_state.connections if getattr(one, "cycle", None) is not None]
+        for connection in asked:
+            connection.shutdown()
+        if len(asked) < len(self.server_state.connections):
+            await asyncio.sleep(min(FIRST_WORD_S, within_s))
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
 
     @property
     def _unanswered(self) -> bool:

@@ -240,6 +240,20 @@ def test_who_waits_for_a_warm_is_sent_on_and_the_warm_is_made_to_its_end(
         assert "Traceback" not in ending.log.read_text()
 
 
+def test_who_was_just_let_in_when_a_server_is_told_to_end_gets_an_answer(
+    redis: RedisProcess, upstream: Recorder, tmp_path: Path
+) -> None:
+    with lasting(redis, upstream, tmp_path / "ending.log") as (ending, _):
+        where = address(ending.url)
+        with socket.create_connection(where, timeout=30) as asks, socket.create_connection(where, timeout=30) as silent:
+            ending.popen.send_signal(signal.SIGTERM)
+            until(lambda: refuses(where), "the server to take no new connections")
+            asks.sendall(b"GET /readyz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+            assert asks.recv(1024).startswith(b"HTTP/1.1 503 ")
+            assert silent.recv(1024) == b""
+        ending.popen.wait(30)
+
+
 def test_what_is_being_sent_when_a_server_is_told_to_end_is_taken(
     redis: RedisProcess, upstream: Recorder, tmp_path: Path
 ) -> None:

@@ -267,8 +267,8 @@ def refused(url: str) -> bool:
     try:
         with owner_of(url) as stranger:
             return stranger.http.get("/readyz").status_code == 503
-    except (httpx2.ConnectError, httpx2.ReadError):
-        # Whoever had just been let in when the door closed is sent away.
+    except (httpx2.NetworkError, httpx2.RemoteProtocolError):
+        # Who says nothing for long after it was let in, on a busy machine, is sent away.
         return True
 
 
