@@ -18,6 +18,7 @@ from app.draining import Server
 from app.main import create_app
 from app.processes import redis_server
 from app.settings import Settings
+from tests.forked import Forked
 
 WITHIN_S = 60
 # The recorder answers so fast that no warm would save anybody's time: let a second be worth more than any warm.
@@ -118,19 +119,37 @@ def serving(redis_url: str, base_url: str, **settings: Any) -> Iterator[str]:
 @contextmanager
 def process(*arguments: str, log: Path, **environment: str) -> Iterator["Process"]:
     """`headstart ARGUMENTS` as a process of its own, as a user would start it, with only this environment."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with log.open("wb") as output:
         running = subprocess.Popen(
             [sys.executable, "-m", "app.cli", *arguments],
-            env={**kept, **environment},
+            env=kept() | environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    found = Process(running, log, int(environment.get("HEADSTART_PORT", "0")))
+    with ending(running):
+        yield Process(running, log, int(environment.get("HEADSTART_PORT", "0")))
+
+
+@contextmanager
+def server(*, log: Path, **environment: str) -> Iterator["Process"]:
+    """`headstart serve` as a process of its own, with only this environment, without the time that importing it takes."""
+    running = Forked(("serve",), kept() | environment, log)
+    with ending(running):
+        yield Process(running, log, int(environment.get("HEADSTART_PORT", "0")))
+
+
+def kept() -> dict[str, str]:
+    """What every process gets of our environment."""
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+
+
+@contextmanager
+def ending(running: "subprocess.Popen[bytes] | Forked") -> Iterator[None]:
+    """A process that has ended at the end."""
     try:
-        yield found
+        yield
     finally:
         if running.poll() is None:
             running.terminate()
@@ -144,7 +163,7 @@ def process(*arguments: str, log: Path, **environment: str) -> Iterator["Process
 class Process:
     """A running `headstart`."""
 
-    def __init__(self, popen: "subprocess.Popen[bytes]", log: Path, port: int) -> None:
+    def __init__(self, popen: "subprocess.Popen[bytes] | Forked", log: Path, port: int) -> None:
         self.popen = popen
         self.log = log
         self.url = f"http://127.0.0.1:{port}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.running import free_port, process
+from tests.running import free_port, server
 
 API = (Path(__file__).resolve().parents[1] / "docs" / "api.md").read_text()
 
@@ -26,7 +26,7 @@ def script(section: str, language: str) -> str:
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("documented")
     settings = {"HEADSTART_PORT": str(free_port()), "XDG_DATA_HOME": str(folder), "HEADSTART_SANDBOX_SPEED": "200"}
-    with process("serve", log=folder / "log", **settings) as running:
+    with server(log=folder / "log", **settings) as running:
         running.wait_ready()
         yield running.url
 

@@ -13,12 +13,12 @@ import pytest
 from app.store import keys
 from tests.client import Client
 from tests.recorder import Recorder, answer, held
-from tests.running import Process, RedisProcess, free_port, process, until
+from tests.running import Process, RedisProcess, free_port, server, until
 from tests.warm.turning import Memory
 
 
 @contextmanager
-def server(redis: RedisProcess, upstream: Recorder, folder: Path) -> Iterator[Process]:
+def started(redis: RedisProcess, upstream: Recorder, folder: Path) -> Iterator[Process]:
     port = free_port()
     environment = {"HEADSTART_REDIS_URL": redis.url, "ANTHROPIC_BASE_URL": upstream.url, "HEADSTART_PORT": str(port)}
     environment |= {
@@ -26,7 +26,7 @@ def server(redis: RedisProcess, upstream: Recorder, folder: Path) -> Iterator[Pr
         "HEADSTART_VALUE_OF_SECOND_USD": "1000000",
         "ANTHROPIC_API_KEY": "sk-test",
     }
-    with process("serve", log=folder / f"server-{port}.log", **environment) as running:
+    with server(log=folder / f"server-{port}.log", **environment) as running:
         yield running
 
 
@@ -55,7 +55,7 @@ def test_a_server_killed_in_the_middle_of_a_warm_and_of_a_question_leaves_both_i
 ) -> None:
     upstream.default = held
     with ExitStack() as stack:
-        survivor, killed = (stack.enter_context(server(redis, upstream, tmp_path)) for _ in range(2))
+        survivor, killed = (stack.enter_context(started(redis, upstream, tmp_path)) for _ in range(2))
         for one in (survivor, killed):
             one.wait_ready()
         client = Client(stack.enter_context(httpx2.Client(base_url=killed.url, timeout=30)))

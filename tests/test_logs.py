@@ -17,7 +17,7 @@ from app.logs import Json, Pretty, fields, request_id
 from tests.client import Client, events
 from tests.commands import headstart
 from tests.recorder import Recorder, refuse
-from tests.running import Process, RedisProcess, free_port, process, until
+from tests.running import Process, RedisProcess, free_port, server, until
 
 UPSTREAM_KEY = "sk-planted-" + secrets.token_hex(12)
 ADMIN_KEY = "planted-admin-" + secrets.token_hex(12)
@@ -58,7 +58,7 @@ def served(redis: RedisProcess, upstream: Recorder, tmp_path: Path) -> Iterator[
         "HEADSTART_UPSTREAM_RETRIES": "0",
         "HEADSTART_CORS_ORIGINS": "https://front.example",
     }
-    with process("serve", log=tmp_path / "log", HEADSTART_PORT=str(free_port()), **environment) as running:
+    with server(log=tmp_path / "log", HEADSTART_PORT=str(free_port()), **environment) as running:
         running.wait_ready()
         yield running
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.client import Client, Event, events
 from tests.recorder import Exchange, Recorder, halfway, held, message_start, text_events, whole_answer
-from tests.running import Process, RedisProcess, free_port, process, serving
+from tests.running import Process, RedisProcess, free_port, server, serving
 from tests.turns import half_answered, stop, told
 
 # Two seconds are promised; a machine that is busy with other tests gets a few more.
@@ -23,8 +23,7 @@ STOPS_WITHIN_S = 8
 @contextmanager
 def headstart(log: Path, redis: RedisProcess, upstream: Recorder, **environment: str) -> Iterator[Process]:
     """`headstart serve`, started and ready; it leaves its turns at once when it is told to stop."""
-    with process(
-        "serve",
+    with server(
         log=log,
         HEADSTART_PORT=str(free_port()),
         HEADSTART_REDIS_URL=redis.url,

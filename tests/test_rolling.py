@@ -22,7 +22,7 @@ from tests.balancer import Address, Balancer, address, nginx
 from tests.client import Client, Event, events
 from tests.needed import needs_nginx
 from tests.recorder import END, Exchange, Recorder, answer, held, message_start, text_events
-from tests.running import Process, RedisProcess, free_port, process, serving, until
+from tests.running import Process, RedisProcess, free_port, server, serving, until
 from tests.test_attempts import text_of
 
 WORDS = "".join(f"word {number}, " for number in range(40))
@@ -79,7 +79,7 @@ class Fleet:
             "HEADSTART_HOST": host,
             "HEADSTART_PORT": str(self._port),
         }
-        running = self.stack.enter_context(process("serve", log=self._folder / f"{number}.log", **environment))
+        running = self.stack.enter_context(server(log=self._folder / f"{number}.log", **environment))
         running.url = f"http://{host}:{self._port}"
         return (host, self._port), running
 
@@ -215,7 +215,7 @@ def lasting(redis: RedisProcess, upstream: Recorder, log: Path) -> Iterator[tupl
     """A server that has a minute for what runs when it is told to end, and a client of it."""
     given = {"HEADSTART_REDIS_URL": redis.url, "ANTHROPIC_BASE_URL": upstream.url, "ANTHROPIC_API_KEY": "sk-test-key"}
     given |= {"HEADSTART_LIMITS": "off", "HEADSTART_DRAIN_S": "60", "HEADSTART_PORT": str(free_port())}
-    with process("serve", log=log, **given) as running, httpx2.Client(base_url=running.url, timeout=30) as http:
+    with server(log=log, **given) as running, httpx2.Client(base_url=running.url, timeout=30) as http:
         running.wait_ready()
         yield running, Client(http)
 

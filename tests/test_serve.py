@@ -19,7 +19,7 @@ import pytest
 from tests.client import Client
 from tests.commands import alive, children, headstart
 from tests.recorder import Recorder, refuse
-from tests.running import Process, free_port, process, until
+from tests.running import Process, free_port, process, server, until
 
 STOPS_WITHIN_S = 4
 # Tests share their machine: what has to be quick may be so at the second or third try.
@@ -53,17 +53,21 @@ class Served:
 @contextmanager
 def serve(home: Path, *, log: str = "serve.log", **environment: str) -> Iterator[Served]:
     """`headstart serve` with all that is embedded, its data below `home`, ready."""
-    with starting(home, log, **environment) as served:
-        served.process.wait_ready()
-        yield served
+    with server(log=home / log, **{**embedded(home), **environment}) as running:
+        running.wait_ready()
+        yield Served(running)
 
 
 @contextmanager
-def starting(home: Path, log: str = "serve.log", **environment: str) -> Iterator[Served]:
-    given = {"HEADSTART_PORT": str(free_port()), "HEADSTART_SANDBOX_SPEED": "10000", "HOME": str(home)}
-    given["XDG_DATA_HOME"] = str(home / "share")
-    with process("serve", log=home / log, **{**given, **environment}) as running:
+def starting(home: Path, **environment: str) -> Iterator[Served]:
+    """One that has everything before it, its imports too."""
+    with process("serve", log=home / "serve.log", **{**embedded(home), **environment}) as running:
         yield Served(running)
+
+
+def embedded(home: Path) -> dict[str, str]:
+    given = {"HEADSTART_PORT": str(free_port()), "HEADSTART_SANDBOX_SPEED": "10000", "HOME": str(home)}
+    return {**given, "XDG_DATA_HOME": str(home / "share")}
 
 
 @contextmanager
@@ -230,7 +234,8 @@ if "serve" in sys.orig_argv:
 
 
 def test_whatever_holds_its_end_up_is_said_and_it_ends_with_all_its_children(tmp_path: Path) -> None:
-    with serve(tmp_path, PYTHONPATH=customized(tmp_path, HOLDING_UP)) as served:
+    with starting(tmp_path, PYTHONPATH=customized(tmp_path, HOLDING_UP)) as served:
+        served.process.wait_ready()
         started = children(served.pid)
         served.stop(signal.SIGTERM)
         assert "told to end, and still here after 7 s" in served.log

@@ -15,7 +15,7 @@ from app.store.sessions import Sessions
 from app.warm.prefixes import Prefixes
 from tests.client import Client
 from tests.recorder import Exchange, Recorder, held, refuse
-from tests.running import RedisProcess, free_port, process, serving
+from tests.running import RedisProcess, free_port, server, serving
 from tests.test_warm import assert_sent_prefix
 
 
@@ -149,8 +149,7 @@ def replicas(redis: RedisProcess, upstream: Recorder, tmp_path: Path) -> Iterato
     with ExitStack() as stack:
         started = [
             stack.enter_context(
-                process(
-                    "serve",
+                server(
                     log=tmp_path / f"{number}.log",
                     HEADSTART_PORT=str(free_port()),
                     **environment(redis, upstream),

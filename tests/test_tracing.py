@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from app import tracing
 from tests.client import Client
 from tests.recorder import Exchange, Recorder, recording
-from tests.running import Process, RedisProcess, free_port, process, until
+from tests.running import Process, RedisProcess, free_port, server, until
 
 KEY = "sk-planted-in-no-trace"
 QUESTION = "a question that is in no trace"
@@ -74,7 +74,7 @@ def test_the_warm_and_the_question_that_uses_it_are_one_trace(
     redis: RedisProcess, upstream: Recorder, collector: Recorder, tmp_path: Path
 ) -> None:
     given = environment(redis, upstream, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_BSP_SCHEDULE_DELAY="50")
-    with process("serve", log=tmp_path / "log", **given) as served:
+    with server(log=tmp_path / "log", **given) as served:
         session, turns = one_turn(served, questions=2)
         until(lambda: len(spans(collector)) >= 8, "every span")
     by_id = spans(collector)
@@ -98,7 +98,7 @@ def test_the_warm_and_the_question_that_uses_it_are_one_trace(
 
 
 def test_nothing_is_traced_unless_the_environment_asks(redis: RedisProcess, upstream: Recorder, tmp_path: Path) -> None:
-    with process("serve", log=tmp_path / "log", **environment(redis, upstream)) as served:
+    with server(log=tmp_path / "log", **environment(redis, upstream)) as served:
         one_turn(served)
     assert not [exchange for exchange in upstream.exchanges if "traceparent" in exchange.headers]
     assert "trace=" not in (tmp_path / "log").read_text()
@@ -107,7 +107,7 @@ def test_nothing_is_traced_unless_the_environment_asks(redis: RedisProcess, upst
 def test_a_collector_that_is_away_keeps_nobody_waiting(redis: RedisProcess, upstream: Recorder, tmp_path: Path) -> None:
     away = f"http://127.0.0.1:{free_port()}"
     given = environment(redis, upstream, OTEL_EXPORTER_OTLP_ENDPOINT=away)
-    with process("serve", log=tmp_path / "log", **given) as served:
+    with server(log=tmp_path / "log", **given) as served:
         one_turn(served)
         served.popen.terminate()
         assert served.popen.wait(30) in (0, 130)

@@ -2,10 +2,6 @@
 the two, so that a test can refuse calls or hold one back at a chosen point instead of racing it."""
 
 import http.client
-import os
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +15,7 @@ from app.sandbox.app import create_app
 from app.sandbox.clock import Clock
 from app.sandbox.options import Options
 from app.sandbox.serve import listen
+from tests.running import free_port, server
 
 PATIENCE_S = 30.0
 REFUSAL = b'{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}'
@@ -27,34 +24,11 @@ REFUSAL = b'{"type":"error","error":{"type":"authentication_error","message":"in
 @contextmanager
 def headstart(data: Path, **settings: str) -> Iterator[str]:
     """A running server's address. It keeps what it stores under `data`, and sees no settings but ours."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("HEADSTART_", "ANTHROPIC_"))}
-    environment = inherited | {"HEADSTART_PORT": str(port), "XDG_DATA_HOME": str(data)} | settings
     data.mkdir(parents=True, exist_ok=True)
-    command = [str(Path(sys.executable).parent / "headstart"), "serve"]
-    with (data / "log").open("w") as log:
-        process = subprocess.Popen(command, env=environment, cwd=data, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        _await(port, process, data / "log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_S)
-
-
-def _await(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    for _ in range(int(PATIENCE_S / 0.05)):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except ConnectionRefusedError:
-            try:
-                process.wait(0.05)
-            except subprocess.TimeoutExpired:
-                continue
-            break
-    raise AssertionError(f"the server did not start:\n{log.read_text()}")
+    given = {"HEADSTART_PORT": str(free_port()), "XDG_DATA_HOME": str(data)} | settings
+    with server(log=data / "log", **given) as running:
+        running.wait_ready()
+        yield running.url
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from tests.balancer import Balancer, address
 from tests.browser.chat import Chat
 from tests.browser.conftest import Complaints
 from tests.browser.serving import Gate
-from tests.running import Process, RedisProcess, free_port, process, until
+from tests.running import Process, RedisProcess, free_port, server, until
 
 QUESTION = "Which ship is ship 42?"
 SILENCE_MS = 41_000
@@ -222,9 +222,7 @@ def replicas(redis: RedisProcess, gate: Gate, shared_gate: tuple[Gate, str], tmp
     }
     with ExitStack() as stack:
         doomed, survivor = (
-            stack.enter_context(
-                process("serve", log=tmp_path / f"{name}.log", HEADSTART_PORT=str(free_port()), **given)
-            )
+            stack.enter_context(server(log=tmp_path / f"{name}.log", HEADSTART_PORT=str(free_port()), **given))
             for name in ("doomed", "survivor")
         )
         doomed.wait_ready()

@@ -17,7 +17,7 @@ from app.store.ledger import LedgerStore
 from app.warm import patience
 from tests.client import Client
 from tests.recorder import Recorder, held
-from tests.running import RedisProcess, free_port, process, serving, until
+from tests.running import RedisProcess, free_port, server, serving, until
 from tests.warm.gate import counting, warmed
 from tests.warm.turning import Memory
 
@@ -140,7 +140,7 @@ def test_a_stalled_process_blocks_nobody_longer_than_its_lease_and_overwrites_no
         "HEADSTART_PORT": str(free_port()),
     }
     with ExitStack() as stack:
-        stalled = stack.enter_context(process("serve", log=tmp_path / "stalled.log", **environment))
+        stalled = stack.enter_context(server(log=tmp_path / "stalled.log", **environment))
         survivor = stack.enter_context(serving(redis.url, upstream.url, limits="on"))
         stalled.wait_ready()
         client = Client(stack.enter_context(httpx2.Client(base_url=stalled.url, timeout=30)))
