@@ -2,11 +2,13 @@
 
     python -m bench.chaos [--short] [--seed N] [--redis single|cluster|both]
 
-Three server processes over a real Redis (or a cluster of six), with the sandbox answering. Readers ask, are cut off at
+Three server processes over a real Redis (or a cluster of six), with the sandbox answering. Readers warm, ask, are cut off at
 random and come back to any server; meanwhile servers are killed, stopped, told to end and started again, Redis is killed
-(once for ten seconds) or its primaries fail over, and the upstream breaks off, stalls and talks nonsense. Passes when every
-accepted turn has ended, what every reader heard equals the journal byte for byte, and each answer is what was streamed, when
-the ledger has every call that the sandbox saw, and when nothing is left behind: no turn, no reader, no task, no key.
+(once for ten seconds, which cuts nobody off) and frozen, or its primaries fail over, and the upstream refuses, breaks off,
+stalls and talks nonsense. Passes when every accepted turn has ended, what every reader heard equals the journal byte for
+byte, and each answer is what was streamed, when whoever waited for a warm was told what came of it, when the ledger has
+every call that the sandbox saw, and when nothing is left behind: no turn, no reader, no task, no connection, and no key that
+does not go by itself.
 """
 
 import argparse
@@ -20,8 +22,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from bench.chaos_checks import check_books, check_nothing_left, check_owner
+from bench.chaos_checks import check_books, check_owner
 from bench.chaos_deployment import Deployment, cluster, single
+from bench.chaos_leaks import check_no_key_left, check_nothing_runs
 from bench.chaos_readers import Owner
 from bench.chaos_troubles import Troubles
 from tests.running import until
@@ -53,15 +56,20 @@ async def play(deployment: Deployment, random: Random, turns: int, *, outage: bo
         sum(owner.refused for owner in owners),
     )
     print(f"{turns} turns and {len(heard)} readers in {time.monotonic() - began:.0f} s; {_counted(troubles.made)}")
+    if outage:
+        print(f"{troubles.waited_out} streams were open when Redis went away for ten seconds")
     print(f"readers were cut off {cuts} times, and turned away {refused} times until another server took them")
     print(f"ended with: {_counted(ends)}")
+    print(f"who waited for a warm was told: {_counted(sum((owner.waited for owner in owners), Counter()))}")
+    if outage and not troubles.waited_out:
+        wrong.append("no stream was open while Redis was away for ten seconds")
     wrong += [f"{count} turns ended with {code}" for code, count in ends.items() if code in OURS]
     wrong += await _gather([check_owner(owner) for owner in owners])
     wrong += await _gather([check_books(deployment)])
     wrong += await _gather([owner.call("DELETE", f"/api/sessions/{owner.session}") for owner in owners])
     for owner in owners:
         await owner.close()
-    return wrong + await _gather([check_nothing_left(deployment, owners)])
+    return wrong + await _gather([check_nothing_runs(deployment), check_no_key_left(deployment)])
 
 
 async def _gather(checks: list[Coroutine[Any, Any, None]]) -> list[str]:

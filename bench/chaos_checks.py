@@ -3,20 +3,14 @@
 import asyncio
 import json
 from collections import Counter
-from functools import partial
 from typing import Any
-
-import httpx2
 
 from app.store import keys
 from app.store.connection import Store
 from bench.chaos_deployment import Deployment
 from bench.chaos_readers import Broken, Heard, Owner, text_of
-from tests.running import until
 
 SETTLES_WITHIN_S = 20.0
-# What a process has while nobody asks it anything: its loops, its server, and this very request.
-MOST_TASKS = 30
 INPUTS = ("read", "written_5m", "written_1h", "uncached")
 
 
@@ -81,38 +75,3 @@ def _differs(entry: dict[str, Any], usage: dict[str, Any]) -> str | None:
         if entry[category] != usage[category]:
             return f"{category} is {usage[category]}, and the ledger has {entry[category]}"
     return None
-
-
-async def check_nothing_left(deployment: Deployment, owners: list[Owner]) -> None:
-    """No key of what was erased, no turn, reader or task in any process."""
-    store = Store(deployment.storage.url)
-    named = [
-        name
-        for owner in owners
-        for name in (
-            *(kind(owner.session) for kind in (keys.session, keys.transcript, keys.ends, keys.turn_list)),
-            *(kind(owner.session, turn) for turn in owner.questions for kind in (keys.turn, keys.journal)),
-        )
-    ]
-    left = [
-        name
-        for name, there in zip(named, await store.batch([("EXISTS", name) for name in named]), strict=True)
-        if there
-    ]
-    running = await store.do("ZCARD", keys.RUNNING)
-    await store.close()
-    if left or running:
-        raise Broken(f"{len(left)} keys of what was erased are left ({left[:3]}), and {running} running turns")
-    most = {"headstart_process_turns": 0, "headstart_process_readers": 0, "headstart_process_tasks": MOST_TASKS}
-    for replica in deployment.replicas:
-        for name, limit in most.items():
-            until(partial(_at_most, limit, replica.url, name), f"{name} to go down")
-
-
-def _at_most(limit: float, url: str, name: str) -> bool:
-    return _gauge(url, name) <= limit
-
-
-def _gauge(url: str, name: str) -> float:
-    lines = httpx2.get(f"{url}/metrics", timeout=10).text.splitlines()
-    return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])

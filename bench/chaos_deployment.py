@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, Protocol
 
 import httpx2
+from redis import Redis
 
 from tests.failover import ClusterProcess
 from tests.running import Process, RedisProcess, free_port, process
@@ -48,6 +49,11 @@ class Replica:
         self._starts += 1
         self._process = self._stack.enter_context(process("serve", log=self.log, **self._environment))
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.popen.pid
+
     def signal(self, number: int) -> None:
         if self._process is not None and self._process.popen.poll() is None:
             self._process.popen.send_signal(number)
@@ -73,7 +79,7 @@ class Deployment:
         self.storage = storage
         self.folder = folder
         self._speed = speed
-        self._sandbox_port = free_port()
+        self.sandbox_port = free_port()
         self._environment = {
             "HEADSTART_REDIS_URL": storage.url,
             "HEADSTART_LIMITS": "off",
@@ -86,14 +92,17 @@ class Deployment:
         }
         self._count = replicas
         self.replicas: list[Replica] = []
+        # How many streams readers have open, and whether Redis is away so that none may be cut off.
+        self.streams = 0
+        self.outage = False
 
     @property
     def sandbox_url(self) -> str:
-        return f"http://127.0.0.1:{self._sandbox_port}"
+        return f"http://127.0.0.1:{self.sandbox_port}"
 
     def __enter__(self) -> "Deployment":
         self._stack = ExitStack()
-        options = ("--port", str(self._sandbox_port), "--speed", str(self._speed), "--control", "--quiet")
+        options = ("--port", str(self.sandbox_port), "--speed", str(self._speed), "--control", "--quiet")
         self._stack.enter_context(process("sandbox", *options, log=self.folder / "sandbox.log"))
         self.storage.start()
         self._stack.callback(self.storage.stop)
@@ -111,6 +120,13 @@ class Deployment:
         """Where a load balancer would send a request: to any replica whose port is open."""
         candidates = random.sample(self.replicas, len(self.replicas))
         return next((one.url for one in candidates if _listens(one.port)), candidates[0].url)
+
+    def redis_servers(self) -> list[Redis]:
+        """A client for each Redis that the replicas have."""
+        storage = self.storage
+        if isinstance(storage, ClusterProcess):
+            return [Redis(port=server.port, decode_responses=True, protocol=2) for server in storage.servers]
+        return [Redis.from_url(storage.url, decode_responses=True, protocol=2)]
 
     def fault(self, *faults: dict[str, Any]) -> None:
         """Have the sandbox fail so, once each."""

@@ -1,8 +1,10 @@
-"""Readers for the chaos: they ask, are cut off at random, come back to any replica, and keep every event they saw."""
+"""Readers for the chaos: they warm and ask, are cut off at random, come back to any replica, and keep every event they saw.
+Whoever hears nothing for half a minute, or of an error that says more than "not now", has found a bug."""
 
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from random import Random
@@ -13,9 +15,12 @@ import httpx2
 from bench.chaos_deployment import Deployment
 
 PATIENCE_S = 120.0
+SILENCE_S = 30.0
 PAUSE_S = 0.2
 ENDS = (b"verdict", b"stopped", b"error")
 CONTEXT = "asyncio"
+# All that a warm can have come to; it is still under way when it takes too long, or when the server is about to end.
+WARMED = ("cold", "warming", "warm", "skipped", "failed")
 
 
 class Broken(Exception):
@@ -66,11 +71,12 @@ class Owner:
         self._deployment = deployment
         self._random = random
         self._number = number
-        self._http = httpx2.AsyncClient(timeout=httpx2.Timeout(30, connect=2))
+        self._http = httpx2.AsyncClient(timeout=httpx2.Timeout(SILENCE_S, connect=2))
         self.session = ""
         self.questions: dict[str, str] = {}
         self.heard: list[Heard] = []
         self.refused = 0
+        self.waited: Counter[str] = Counter()
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -81,7 +87,7 @@ class Owner:
         self.session = (await self.call("POST", "/api/sessions", json=body))["session"]
         for number in range(turns):
             if self._random.random() < 0.5:
-                await self.call("POST", f"/api/sessions/{self.session}/warm", json={"trigger": "focus"})
+                await self._warm(wait=self._random.random() < 0.5)
             question = f"Question {self._number}.{number}: what does the event loop do with {number} tasks?"
             heard = await self._ask(question)
             self.questions[heard.turn] = question
@@ -90,6 +96,8 @@ class Owner:
                 readers.append(self._hear_out(Heard(self.session, heard.turn)))
             if self._random.random() < 0.07:
                 readers.append(self._stop(heard.turn))
+            if self._random.random() < 0.2:
+                readers.append(self._warm(wait=True))
             await asyncio.gather(*readers)
 
     async def call(self, method: str, path: str, **given: Any) -> Any:
@@ -98,10 +106,13 @@ class Owner:
         while time.monotonic() < deadline:
             try:
                 response = await self._http.request(method, self._url(path), **given)
+            except httpx2.ReadTimeout:
+                raise Broken(f"{method} {path} was not answered for {SILENCE_S:g} s") from None
             except httpx2.HTTPError:
                 response = None
-            if response is not None and response.status_code < 500:
-                response.raise_for_status()
+            if response is not None and response.status_code != 503:
+                if response.is_error:
+                    raise Broken(f"{method} {path} was answered {response.status_code}: {response.text}")
                 return response.json() if response.content else None
             self.refused += 1
             await asyncio.sleep(PAUSE_S)
@@ -112,6 +123,15 @@ class Owner:
         late = Heard(self.session, turn)
         await self._hear_out(late, cut=False)
         return late
+
+    async def _warm(self, *, wait: bool) -> None:
+        """Have the next question's prefix warmed, and with `wait` be told what came of it."""
+        body = {"trigger": self._random.choice(["focus", "api"]), "wait": wait}
+        warm = (await self.call("POST", f"/api/sessions/{self.session}/warm", json=body))["warm"]
+        if warm["state"] not in WARMED:
+            raise Broken(f"a warm came to {warm}")
+        if wait:
+            self.waited[warm["state"]] += 1
 
     async def _ask(self, question: str) -> Heard:
         """Ask until the turn is accepted: an answer that got lost may have said so already."""
@@ -162,13 +182,28 @@ class Owner:
 
     async def _read(self, response: httpx2.Response, heard: Heard, patience: int | None) -> None:
         """Read on; hang up after `patience` frames."""
-        async for frame in _frames(response.aiter_bytes()):
-            heard.take(frame)
-            if patience is not None:
-                patience -= 1
-                if patience <= 0:
-                    heard.cuts += 1
-                    return
+        self._deployment.streams += 1
+        try:
+            async for frame in _frames(response.aiter_bytes()):
+                heard.take(frame)
+                if patience is not None:
+                    patience -= 1
+                    if patience <= 0:
+                        heard.cuts += 1
+                        return
+            self._not_cut_off(heard)
+        except httpx2.ReadTimeout:
+            raise Broken(f"{heard.turn}: nothing came for {SILENCE_S:g} s, not even a ping") from None
+        except httpx2.HTTPError:
+            self._not_cut_off(heard)
+            raise
+        finally:
+            self._deployment.streams -= 1
+
+    def _not_cut_off(self, heard: Heard) -> None:
+        """That a stream is over is well when its turn is, or when a replica is gone, but not because Redis is away."""
+        if heard.end is None and self._deployment.outage:
+            raise Broken(f"{heard.turn}: a reader was cut off while Redis was away")
 
     def _patience(self) -> int | None:
         return self._random.choice([None, None, None, 1, 5, 20, 60])

@@ -1,6 +1,7 @@
 """Real servers for tests: a Redis process, and Headstart in a thread or as processes of its own, all on loopback."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -61,6 +62,11 @@ class RedisProcess:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def freeze(self, *, frozen: bool = True) -> None:
+        """Have it answer nothing, while it keeps its connections; or go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def say(self, command: bytes) -> bytes:
         """Redis's answer to an inline command, nothing if it is not there."""
