@@ -62,6 +62,12 @@ class Client:
             assert response.status_code == 200, response.read()
             yield events(response.iter_bytes())
 
+    @contextmanager
+    def tailing(self, turn: str) -> Iterator[Iterator[Event]]:
+        with self.http.stream("GET", f"/api/turns/{turn}/events") as response:
+            assert response.status_code == 200, response.read()
+            yield events(response.iter_bytes())
+
     def tail(self, turn: str, after: int = 0) -> list[Event]:
         """A turn's events after one of them, to the end."""
         headers = {"Last-Event-ID": str(after)} if after else {}

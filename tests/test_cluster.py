@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 
 import httpx2
@@ -23,11 +24,14 @@ from app.turns.met import Met
 from app.turns.retention import Retention
 from tests.client import Client, Event
 from tests.failover import ClusterProcess, Server
-from tests.recorder import Recorder, halfway
+from tests.recorder import END, Exchange, Recorder, halfway, message_start, text_events
 from tests.running import serving, until
+from tests.turns import ids, told
 from tests.walk import findings, go_on_after, two_servers, walk
 
 WORKS_AGAIN_WITHIN_S = 15
+# Fifty events take one second to come.
+GOES_ON_WITHIN_S = 2.5
 SCRIPTS = Path(__file__).parent.parent / "app" / "store"
 
 
@@ -140,6 +144,69 @@ def test_turns_are_vouched_for_while_a_part_of_the_cluster_that_does_not_list_th
             assert list(stream)[-1].name == "verdict"
             assert cluster.primary_of(keys.turn(session, turn)).ask("HGET", keys.turn(session, turn), "epoch") == "0"
     assert len(upstream.asks) == 3
+
+
+@pytest.mark.parametrize("away", ["frozen", "killed"])
+def test_only_turns_whose_primary_is_away_pause_and_they_are_whole_when_it_is_back(
+    tmp_path: Path, upstream: Recorder, away: str
+) -> None:
+    # Nothing fails over while this lasts.
+    cluster = ClusterProcess(tmp_path / "patient", node_timeout_ms=60_000)
+    upstream.default = counting
+    with ExitStack() as stack:
+        stack.callback(cluster.stop)
+        cluster.start()
+        client, other = stack.enter_context(two_servers(cluster.url, upstream))
+        begun: dict[Server, tuple[str, list[Iterator[Event]]]] = {}
+        while len(begun) < 3:
+            session = client.start()["session"]
+            if (home := cluster.primary_of(keys.session(session))) not in begun:
+                near = stack.enter_context(client.asking(session, "How many?"))
+                turn = next(near).data["turn"]
+                begun[home] = (turn, [near, stack.enter_context(other.tailing(turn))])
+        heard = {stream: take(stream, 10) for _, streams in begun.values() for stream in streams}
+        needed_by_all = [cluster.primary_of(name) for name in (keys.RUNNING, keys.LEDGER)]
+        lost = next(home for home in begun if home not in needed_by_all)
+        lost.freeze() if away == "frozen" else lost.kill()
+        for home, (_, streams) in begun.items():
+            if home is not lost:
+                began = time.monotonic()
+                for stream in streams:
+                    heard[stream] += take(stream, 50)
+                assert time.monotonic() - began < GOES_ON_WITHIN_S
+        lost.freeze(frozen=False) if away == "frozen" else cluster.restart(lost)
+        for _, streams in begun.values():
+            for stream in streams:
+                heard[stream] += take(stream, 50)
+        upstream.release()
+        for turn, streams in begun.values():
+            whole = client.tail(turn)
+            assert whole[-1].name == "verdict" and ids(whole) == list(range(1, len(whole) + 1))
+            for stream in streams:
+                rest = [event for event in stream if event.id is not None]
+                assert told(whole)[-len(heard[stream]) - len(rest) :] == told([*heard[stream], *rest])
+    assert len(upstream.asks) == 3
+
+
+async def counting(exchange: Exchange) -> None:
+    """Count, fifty times a second, until the release."""
+    await exchange.start_stream()
+    start, *_, stop = text_events("0")
+    for data in (message_start(exchange.number), start):
+        await exchange.event(data)
+    number = 0
+    while not exchange.released.is_set():
+        number += 1
+        await exchange.event(text_events(f"{number} ", pieces=1)[1])
+        await asyncio.sleep(0.02)
+    for data in (stop, *END):
+        await exchange.event(data)
+    await exchange.end_stream()
+
+
+def take(stream: Iterator[Event], count: int) -> list[Event]:
+    """The next events that have an id."""
+    return list(islice((event for event in stream if event.id is not None), count))
 
 
 async def test_how_turns_stand_is_told_of_those_that_redis_has_while_others_are_away(

@@ -116,6 +116,10 @@ class Store:
         """What there is at the URL."""
         return self._address.kind
 
+    def part(self, key: str) -> Endpoint | None:
+        """Which server of a cluster has `key`, as far as is known; None where there is but one."""
+        return self._nodes.home(key_slot(key.encode())) if self._nodes.sharded else None
+
     async def do(self, *command: str | bytes | int | float) -> Any:
         """One command."""
         step = Step(self._slot(command), [command])
@@ -165,7 +169,8 @@ class Store:
         """What streams have beyond an entry each, as XREAD answers it; waits up to `block_ms` for the first.
 
         A cluster reads no two slots in one XREAD, and a blocked connection for each stream does not carry thousands: there
-        they are looked at again and again, all in one round trip to each node, as often as takes a fifth of the time.
+        they are looked at again and again, all in one round trip to each node, as often as takes a fifth of the time,
+        if for each node there is one who looks.
         """
         if not self._nodes.sharded:
             return await self.do("XREAD", "BLOCK", block_ms, "STREAMS", *after, *after.values()) or []
@@ -176,7 +181,7 @@ class Store:
             looked = time.monotonic()
             found = [stream for answer in _granted(await self.batch(commands)) for stream in answer or []]
             now = time.monotonic()
-            pause = max(POLL_S, (now - looked) / POLL_SHARE)
+            pause = max(POLL_S, (now - looked) * len(self._nodes.owners) / POLL_SHARE)
             if found or now + pause > ends:
                 return found
 

@@ -163,6 +163,11 @@ class Nodes:
             raise Unreachable("no node of the cluster has these keys")
         return node
 
+    def home(self, slot: int) -> Endpoint | None:
+        """The address of the node that has `slot`; None when that is not known."""
+        node = self._slots[slot] if self._slots else None
+        return node.endpoint if node is not None else None
+
     def at(self, endpoint: Endpoint) -> Node:
         """The node at `endpoint`."""
         if endpoint not in self._open:

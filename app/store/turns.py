@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import ResponseError
 
 from app.store import keys
+from app.store.address import Endpoint
 from app.store.connection import Command, Store, StoreUnavailable
 
 _SEQUENCE_BITS = 32
@@ -64,6 +65,10 @@ class Turns:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._taker = token_hex(8)
+
+    def part(self, session: str) -> Endpoint | None:
+        """Which server of a cluster has what is `session`'s, as far as is known; None where there is but one."""
+        return self._store.part(keys.session(session))
 
     async def accept(self, session: str, turn: str, fields: Mapping[str, str | int], frame: bytes) -> str | None:
         """Start `turn` with its first event, unless the session runs another.

@@ -8,6 +8,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable
 
+from app.store.address import Endpoint
 from app.store.turns import Entry
 
 # Frames that a client is given at once: what it has not taken yet waits here only once, as everybody's frames. Further
@@ -19,12 +20,14 @@ ENOUGH_BYTES = 65_536
 class Feed:
     """A turn's events in this process: frames in order, and whether more can come.
 
-    `cut` means that this process will not learn the rest: clients have to come back. `listeners` are called at all news.
+    `part` is the server of a cluster that had its journal when this was made. `cut` means that this process will not learn
+    the rest: clients have to come back. `listeners` are called at all news.
     """
 
-    def __init__(self, session: str, turn: str) -> None:
+    def __init__(self, session: str, turn: str, part: Endpoint | None = None) -> None:
         self.session = session
         self.turn = turn
+        self.part = part
         self.ids: list[int] = []
         self.frames: list[bytes] = []
         self.ended = False

@@ -1,25 +1,17 @@
-"""Journals in memory: one writer and one reader per process between Redis and all its clients.
+"""The journals that this process writes, and those that its clients read: which of them there are, as feeds in memory.
 
-The writer drains every turn's pending events into one round trip at a time; what queues meanwhile goes with the next. An
-event is published to the clients of this process only after Redis has it. Turns that another process produces are read
-by one task for all of them.
+What goes between them and Redis goes through lanes, one for each server that has journals (`app/turns/lane.py`).
 """
 
 import asyncio
-import logging
-import time
-from dataclasses import dataclass
+from functools import partial
 
-from app.store.connection import StoreUnavailable, relinquish
+from app.store.address import Endpoint
 from app.store.turns import Entry, Turns, event_id
 from app.turns.feed import Feed
+from app.turns.lane import Lane
 from app.turns.tail import Tail
 
-log = logging.getLogger("headstart.journal")
-
-FOLLOW_BLOCK_MS = 200
-RETRY_S = 0.25
-CHECK_S = 1.0
 # For so long, a process that said that a turn is read by its clients need not say it again.
 TAILED_MS = 15_000
 
@@ -28,25 +20,15 @@ class JournalGone(LookupError):
     """The turn is known, but its journal has expired or was erased."""
 
 
-@dataclass(slots=True)
-class Barrier:
-    """A place in the writer's queue: `passed` is set when everything before it is written or refused."""
-
-    passed: asyncio.Event
-
-
 class Journal:
-    """The journals that this process writes, and those that its clients read."""
+    """All journals of this process."""
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
         self._feeds: dict[str, Feed] = {}
         self._produced: set[str] = set()
-        self._pending: list[tuple[Feed, Entry] | Barrier] = []
-        self._work = asyncio.Event()
-        self._followed = asyncio.Event()
-        self._checked_at = 0.0
-        self._tasks: list[asyncio.Task[None]] = []
+        self._lanes: dict[Endpoint | None, Lane] = {}
+        self._started = False
 
     @property
     def readers(self) -> int:
@@ -55,18 +37,19 @@ class Journal:
 
     def start(self) -> None:
         """Begin to write and to follow."""
-        self._tasks = [asyncio.create_task(self._write(), name="journal writer")]
-        self._tasks.append(asyncio.create_task(self._follow(), name="journal reader"))
+        self._started = True
+        for lane in self._lanes.values():
+            lane.start()
 
     async def close(self) -> None:
         """Stop. What is still pending is not written."""
         for feed in self._feeds.values():
             feed.abandon()
-        await relinquish(self._tasks)
+        await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
 
     def open(self, session: str, turn: str, first: Entry) -> Feed:
         """The feed of a turn that this process produces, whose `first` event Redis has."""
-        feed = self._feeds[turn] = Feed(session, turn)
+        feed = self._feeds[turn] = self._feed(session, turn)
         self._produced.add(turn)
         feed.publish([first])
         return feed
@@ -74,7 +57,7 @@ class Journal:
     async def adopt(self, session: str, turn: str) -> Feed:
         """The feed of a turn that this process goes on with, up to date. Nobody else writes its journal any more."""
         followed = self._feeds.get(turn)
-        feed = followed or Feed(session, turn)
+        feed = followed or self._feed(session, turn)
         entries = await self._turns.read(session, turn, feed.last)
         # Clients may have come meanwhile, or gone: then the feed that is there is another one.
         while (found := self._feeds.setdefault(turn, feed)) is not feed:
@@ -85,15 +68,11 @@ class Journal:
 
     def put(self, feed: Feed, entry: Entry) -> None:
         """Have `entry` written, and then published."""
-        self._pending.append((feed, entry))
-        self._work.set()
+        self._lanes[feed.part].put(feed, entry)
 
-    async def flush(self) -> None:
-        """Wait until all that was put before is written or refused."""
-        barrier = Barrier(asyncio.Event())
-        self._pending.append(barrier)
-        self._work.set()
-        await barrier.passed.wait()
+    async def flush(self, feed: Feed) -> None:
+        """Wait until all that was put before for `feed` is written or refused."""
+        await self._lanes[feed.part].flush()
 
     def end(self, feed: Feed, last: Entry | None) -> None:
         """Nothing more is produced here: `last` is the end that Redis has, None when it was refused, or is not ours."""
@@ -137,8 +116,27 @@ class Journal:
 
     def _entered(self, feed: Feed) -> Feed:
         # A client that never gets here leaves nothing behind. Others may have come to this turn meanwhile, or gone.
-        self._followed.set()
+        self._lanes[feed.part].look()
         return feed if feed.cut else self._feeds.setdefault(feed.turn, feed)
+
+    def _feed(self, session: str, turn: str) -> Feed:
+        """A new feed. It stays in its lane, also when its journal has moved: its events must not overtake one another."""
+        part = self._turns.part(session)
+        if part not in self._lanes:
+            lane = self._lanes[part] = Lane(
+                self._turns, partial(self._followed, part), lambda feed: self.end(feed, None)
+            )
+            if self._started:
+                lane.start()
+        return Feed(session, turn, part)
+
+    def _followed(self, part: Endpoint | None) -> list[Feed]:
+        """What is to be followed in that part of Redis."""
+        return [
+            feed
+            for turn, feed in self._feeds.items()
+            if feed.part == part and turn not in self._produced and not feed.ended
+        ]
 
     def _forget_unread(self, feed: Feed) -> None:
         # Whoever comes back after a feed was cut off needs a new one, even while others still read the old one's rest.
@@ -148,71 +146,11 @@ class Journal:
 
     async def _open_remote(self, session: str, turn: str) -> Feed:
         await self._turns.mark_tailed([(session, turn)], TAILED_MS)
-        feed = Feed(session, turn)
+        feed = self._feed(session, turn)
         feed.publish(await self._turns.read(session, turn, 0))
         if not feed.ids:
             raise JournalGone(turn)
         return feed
-
-    async def _write(self) -> None:
-        while True:
-            await self._work.wait()
-            self._work.clear()
-            batch, self._pending = self._pending, []
-            entries = [item for item in batch if not isinstance(item, Barrier)]
-            written = await self._write_through(entries) if entries else []
-            refused = [feed for (feed, _), accepted in zip(entries, written, strict=True) if not accepted]
-            published: dict[str, tuple[Feed, list[Entry]]] = {}
-            for (feed, entry), accepted in zip(entries, written, strict=True):
-                if accepted:
-                    published.setdefault(feed.turn, (feed, []))[1].append(entry)
-            for feed, accepted_entries in published.values():
-                feed.publish(accepted_entries)
-            for feed in refused:
-                self.end(feed, None)
-            for item in batch:
-                if isinstance(item, Barrier):
-                    item.passed.set()
-
-    async def _write_through(self, entries: list[tuple[Feed, Entry]]) -> list[bool]:
-        """Write until Redis has answered: while it is away, events wait here and clients see a pause."""
-        while True:
-            try:
-                return await self._turns.write([(feed.session, feed.turn, entry) for feed, entry in entries])
-            except StoreUnavailable:
-                log.warning("Redis is away: %d events wait to be written", len(entries))
-            except Exception:
-                log.exception("writing %d events failed", len(entries))
-            await asyncio.sleep(RETRY_S)
-
-    async def _follow(self) -> None:
-        while True:
-            await self._followed.wait()
-            remote = [feed for turn, feed in self._feeds.items() if turn not in self._produced and not feed.ended]
-            if not remote:
-                self._followed.clear()
-                continue
-            try:
-                await self._follow_once(remote)
-            except StoreUnavailable:
-                await asyncio.sleep(RETRY_S)
-            except Exception:
-                log.exception("reading journals failed")
-                await asyncio.sleep(RETRY_S)
-
-    async def _follow_once(self, remote: list[Feed]) -> None:
-        positions = {(feed.session, feed.turn): feed.last for feed in remote}
-        followed = {feed.turn: feed for feed in remote}
-        news = await self._turns.follow(positions, FOLLOW_BLOCK_MS)
-        for turn, entries in news.items():
-            # Not whichever feed the turn has by now: it may be one that does not have what was before.
-            followed[turn].publish(entries)
-        if time.monotonic() - self._checked_at > CHECK_S:
-            # A journal that was erased says nothing any more, and does not say that.
-            self._checked_at = time.monotonic()
-            for turn in await self._turns.without_journal(list(positions)):
-                followed[turn].abandon()
-                self._forget_unread(followed[turn])
 
 
 def first_entry(frame: bytes) -> Entry:

@@ -150,7 +150,7 @@ class Producer:
 
     async def _begin_again(self) -> None:
         # What waits to be written belongs to the epoch that ends here.
-        await self._services.journal.flush()
+        await self._services.journal.flush(self.feed)
         taken = await persistently(lambda: self._services.turns.take(self.session.id, self.turn, self.epoch))
         if taken is None:
             raise Superseded(self.turn)
@@ -273,7 +273,7 @@ class Producer:
         await self._close_attempt(problem["code"] if problem else _OUTCOMES[state])
         answered = state is TurnState.DONE or (state is TurnState.STOPPED and self._answer.usage.reported)
         verdict = await persistently(self._judge) if answered else None
-        await self._services.journal.flush()
+        await self._services.journal.flush(self.feed)
         await persistently(lambda: self._finish(state, blocks, verdict, problem))
         tracing.note(state=problem["code"] if problem else state, cache=verdict.cache if verdict else None)
         log.info("turn %s of session %s: %s", self.turn, self.session.id, problem["code"] if problem else state)
@@ -282,7 +282,7 @@ class Producer:
         """End without an end: another process has the turn, or is to take it."""
         self.ending = True
         await self._close_attempt("handed_over" if self.told is Told.LEAVE else abandoned()["code"])
-        await self._services.journal.flush()
+        await self._services.journal.flush(self.feed)
         if self.told is Told.LEAVE:
             await persistently(lambda: self._services.turns.hand_over(self.session.id, self.turn, self.epoch))
         self._services.journal.end(self.feed, None)
