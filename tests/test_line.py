@@ -5,12 +5,18 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from random import Random
 
 import pytest
+import uvloop
 
 from app.store.connection import Store, StoreUnavailable
 from app.store.nodes import COMMAND_TIMEOUT_S
 from tests.running import RedisProcess
+
+# So many that what happens once in thirty is bound to happen.
+TRIES = 200
 
 
 @pytest.fixture
@@ -73,6 +79,41 @@ async def test_a_redis_that_was_restarted_is_found_again(store: Store, own_redis
         await store.do("GET", "kept")
     own_redis.start()
     assert await store.do("GET", "kept") == b"1"
+
+
+def test_a_connection_that_is_lost_while_it_is_made_is_a_redis_that_is_away(own_redis: RedisProcess) -> None:
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asyncio.get_running_loop().call_later(Random().uniform(0, 0.003), writer.transport.abort)
+        from_redis, to_redis = await asyncio.open_unix_connection(str(own_redis.socket))
+        with suppress(ConnectionError):
+            while not writer.is_closing() and (said := await reader.read(65536)):
+                to_redis.write(said)
+                answered = await from_redis.read(65536)
+                if not writer.is_closing():
+                    writer.write(answered)
+        to_redis.close()
+
+    async def listen(store: Store) -> None:
+        async for _ in store.listen("a channel"):
+            pass
+
+    async def go() -> set[type]:
+        server = await asyncio.start_server(carry, "127.0.0.1", 0)
+        said = set()
+        for number in range(TRIES):
+            store = Store(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            # Asked three more times within a moment, a command is answered in the end, more often than not.
+            for attempt in (store.do("GET", "x"), listen(store)) if number % 4 == 0 else (listen(store),):
+                try:
+                    await attempt
+                except Exception as error:
+                    said.add(type(error))
+            await store.close()
+        server.close()
+        return said
+
+    # Its errors are what the servers see.
+    assert uvloop.run(go()) == {StoreUnavailable}
 
 
 async def test_silence_is_noticed_by_everyone_who_waits(store: Store, own_redis: RedisProcess) -> None:

@@ -33,7 +33,7 @@ from redis.exceptions import (
 
 from app.store.address import Endpoint, Kind, parse_address
 from app.store.line import Command as Command
-from app.store.nodes import COMMAND_TIMEOUT_S, Node, Nodes, Unreachable
+from app.store.nodes import COMMAND_TIMEOUT_S, Node, Nodes, Unreachable, noticing_loss
 from app.store.outage import Outage
 
 # A connection that was lost, or a slot that has moved, is worth another try; a Redis that does not answer is not.
@@ -192,9 +192,10 @@ class Store:
             node = self._nodes.having(None)
             try:
                 async with node.subscription() as subscription:
-                    await subscription.subscribe(channel)
-                    async for message in _messages(subscription):
-                        yield message
+                    with noticing_loss():
+                        await subscription.subscribe(channel)
+                        async for message in _messages(subscription):
+                            yield message
             except (ConnectionError, TimeoutError, OSError):
                 self._nodes.suspect()
                 raise

@@ -12,8 +12,8 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -108,7 +108,8 @@ class Node:
     async def _connect(self) -> Line:
         connection = self._pool.make_connection()
         try:
-            await connection.connect()
+            with noticing_loss():
+                await connection.connect()
             return Line(connection, COMMAND_TIMEOUT_S)
         except BaseException:
             await connection.disconnect(nowait=True)
@@ -123,14 +124,26 @@ class Node:
 
     async def _ask_apart(self, wire: Sequence[Command]) -> list[Any]:
         """As `ask`, over a connection that nobody waits for meanwhile."""
-        connection = await self._pool.get_connection()
-        try:
-            await connection.send_packed_command(connection.pack_commands(wire))
-            return [await _read(connection) for _ in wire]
-        finally:
-            if self._left:
-                await connection.disconnect()
-            await self._pool.release(connection)
+        with noticing_loss():
+            connection = await self._pool.get_connection()
+            try:
+                await connection.send_packed_command(connection.pack_commands(wire))
+                return [await _read(connection) for _ in wire]
+            finally:
+                if self._left:
+                    await connection.disconnect()
+                await self._pool.release(connection)
+
+
+@contextmanager
+def noticing_loss() -> Iterator[None]:
+    """redis-py writes to connections that were lost a moment ago, and does not know the error that uvloop has for that."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "the handler is closed" not in str(error):
+            raise
+        raise ConnectionError("the connection was lost") from error
 
 
 async def _read(connection: Any) -> Any:
