@@ -28,6 +28,7 @@ from app.warm.changes import Changes
 from app.warm.lifetime import Gaps, choose_ttl
 from app.warm.patience import Patience
 from app.warm.policy import Skip, Trigger
+from app.warm.prefixes import ContextGone
 from app.warm.prospects import Prospects
 from app.warm.speculation import Grant, Speculation
 from app.warm.writer import TTL_MS, Writer, failed, written
@@ -242,7 +243,7 @@ class Coordinator:
         """Give up the warms under way: their prefixes are free for others at once."""
         running = list(self._running)
         for task in running:
-            task.cancel()
+            _give_up(task)
         if running:
             await asyncio.wait(running, timeout=CLOSE_WITHIN_S)
         # Whoever still waits for Redis leaves its lease to run out.
@@ -304,11 +305,15 @@ class Coordinator:
         task.add_done_callback(self._running.discard)
 
     async def _write(self, session: SessionRecord, digest: str, claim: Claim, grant: Grant, trigger: Trigger) -> None:
-        record = replace(COLD, reason=Reason.WARM_ABANDONED)
-        fence = claim.fence or 0
+        record, fence = COLD, claim.fence or 0
         try:
             async with self.holding(digest, fence, _giving_up_this_task()):
-                record = await self._writer.write(session, digest, claim.now_ms, trigger)
+                prefix = await self._writer.prefix(session)
+                # From here on there may have been a call, whatever becomes of it.
+                record = replace(COLD, reason=Reason.WARM_ABANDONED)
+                record = await self._writer.write(session, digest, prefix, claim.now_ms, trigger)
+        except ContextGone:
+            record = WarmRecord(WarmState.FAILED, reason="context_gone", detail="The context was deleted.")
         except StoreUnavailable:
             log.warning("warm %s of session %s: Redis is away", digest[:12], session.id)
         except Exception:
@@ -366,9 +371,14 @@ def _giving_up_this_task() -> Callable[[], None]:
 
 
 def _give_up(task: asyncio.Task[None]) -> None:
-    """Have a warm end its call: once, so that it can close its books."""
-    if not task.cancelling():
-        task.cancel()
+    """Have a warm end its call: once, and not before it has begun, so that it can close its books."""
+
+    def cancel() -> None:
+        if not task.cancelling():
+            task.cancel()
+
+    # Its first step has its turn before.
+    asyncio.get_running_loop().call_soon(cancel)
 
 
 def _may_have_been_billed(record: WarmRecord) -> bool:

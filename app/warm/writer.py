@@ -22,7 +22,7 @@ from app.store.warms import WarmRecord, WarmState
 from app.upstream.client import Reply, Upstream
 from app.upstream.errors import UpstreamCode, UpstreamError
 from app.warm.policy import Trigger
-from app.warm.prefixes import ContextGone, Prefixes
+from app.warm.prefixes import Prefixes
 from app.warm.speculation import Speculation
 
 log = logging.getLogger("headstart.warm")
@@ -50,12 +50,14 @@ class Writer:
         self._upstream = upstream
         self._speculation = speculation
 
-    async def write(self, session: SessionRecord, digest: str, started_ms: int, trigger: Trigger) -> WarmRecord:
-        """Make the call for the prefix that `session` has now, claimed at `started_ms`; the state that this leaves."""
-        try:
-            prefix = (await self._prefixes.of(session)).prefix()
-        except ContextGone:
-            return WarmRecord(WarmState.FAILED, reason="context_gone", detail="The context was deleted.")
+    async def prefix(self, session: SessionRecord) -> Prefix:
+        """What is to be written: the prefix that `session` has now. Raises `ContextGone`."""
+        return (await self._prefixes.of(session)).prefix()
+
+    async def write(
+        self, session: SessionRecord, digest: str, prefix: Prefix, started_ms: int, trigger: Trigger
+    ) -> WarmRecord:
+        """Make the call for `prefix`, claimed at `started_ms`; the state that this leaves."""
         started = time.monotonic()
         try:
             reply = await self._send(session, digest, prefix, trigger)

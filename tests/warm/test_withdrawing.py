@@ -1,13 +1,17 @@
 """A claim that leads to no call: whoever looks at the prefix afterwards finds it as it was, and nothing is set aside."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
+from app.main import create_app
+from app.settings import Settings
 from app.store.connection import Store
+from app.store.sessions import Sessions
 from app.store.warms import COLD, WarmRecord, Warms, WarmState
 from tests.client import Client
 from tests.losing import losing
@@ -161,3 +165,28 @@ def test_what_goes_wrong_between_claim_and_call_leaves_nothing_behind(
         memory.redis.delete(wrong)
         assert memory.redis.hget(memory.key("hs:budget:{all}"), "hour_spent") == spent
         assert client.warm(session["session"], trigger="focus", wait=True)["state"] == "warm"
+
+
+async def test_a_warm_that_is_given_up_before_its_call_leaves_nothing_set_aside(
+    serve: Callable[..., Client], redis: RedisProcess, upstream: Recorder, memory: Memory
+) -> None:
+    async def has_money() -> bool:
+        return True
+
+    client = serve()
+    client.add_context()
+    session = client.start()["session"]
+    given: dict[str, Any] = {"_env_file": None, "limits": "on", "value_of_second_usd": WORTH_IT}
+    app = create_app(Settings(**given), redis_url=redis.url, base_url=upstream.url, api_key="sk-test-key")
+    store = Store(redis.url)
+    record = await Sessions(store).get(session)
+    await store.close()
+    assert record is not None
+    async with app.router.lifespan_context(app):
+        warms = app.state.rooms.coordinator
+        warming = await warms.warm(record, trigger="api", address="127.0.0.1", wait=False, may_spend=has_money)
+        await warms.close()
+    assert (warming.state, upstream.warms) == ("warming", [])
+    assert memory.redis.keys("hs:budget:*:*") == []
+    assert memory.redis.hget(memory.key("hs:budget:{all}"), "hour_spent") == "0"
+    assert client.warm(session, wait=True)["state"] == "warm"
