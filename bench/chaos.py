@@ -3,12 +3,12 @@
     python -m bench.chaos [--short] [--seed N] [--redis single|cluster|both]
 
 Three server processes over a real Redis (or a cluster of six), with the sandbox answering. Readers warm, ask, are cut off at
-random and come back to any server; meanwhile servers are killed, stopped, told to end and started again, Redis is killed
-(once for ten seconds, which cuts nobody off) and frozen, or its primaries fail over, and the upstream refuses, breaks off,
-stalls and talks nonsense. Passes when every accepted turn has ended, what every reader heard equals the journal byte for
-byte, and each answer is what was streamed, when whoever waited for a warm was told what came of it, when the ledger has
-every call that the sandbox saw, and when nothing is left behind: no turn, no reader, no task, no connection, and no key that
-does not go by itself.
+random and come back to any server; meanwhile servers are killed, frozen, told to end and started again, and so is Redis
+(once it is away for ten seconds, which cuts nobody off), or its primaries are frozen and killed and fail over, and the
+upstream refuses, breaks off, stalls and talks nonsense. Passes when every accepted turn has ended, what every reader heard
+equals the journal byte for byte, and each answer is what was streamed, when whoever waited for a warm was told what came of
+it, when the ledger has every call that the sandbox saw, and when nothing is left behind: no turn, no reader, no task, no
+connection, and no key that does not go by itself.
 """
 
 import argparse

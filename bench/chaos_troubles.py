@@ -82,9 +82,10 @@ class Troubles:
         replica.start()
 
     async def _redis(self) -> None:
-        redis = self._deployment.storage
-        self.made["Redis killed"] += 1
-        await asyncio.to_thread(redis.stop)
+        redis, gently = self._deployment.storage, self._random.random() < 0.5
+        assert isinstance(redis, RedisProcess)
+        self.made["Redis told to stop" if gently else "Redis killed"] += 1
+        await asyncio.to_thread(redis.stop, gently=gently)
         await asyncio.sleep(self._random.uniform(0.1, 2.0))
         await asyncio.to_thread(redis.start)
 

@@ -57,9 +57,10 @@ class RedisProcess:
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         until(lambda: self.say(b"PING") == b"+PONG\r\n", "Redis")
 
-    def stop(self) -> None:
+    def stop(self, *, gently: bool = False) -> None:
+        """Kill it, or tell it to stop, and wait until it is gone."""
         if self._process is not None:
-            self._process.kill()
+            self._process.terminate() if gently else self._process.kill()
             self._process.wait()
             self._process = None
 
