@@ -39,20 +39,7 @@ addEventListener('dragover', (event) => {
   event.preventDefault();
   document.body.classList.add('dropping');
 });
-addEventListener('drop', (event) => {
-  document.body.classList.remove('dropping');
-  const brought = event.dataTransfer;
-  if (!brought || !hasFiles(brought)) return;
-  event.preventDefault();
-  // Only while the event lasts can it be asked what it brought.
-  const entries = [...brought.items].map((item) => item.webkitGetAsEntry?.() || item.getAsFile());
-  open((adding) => adding.takeEntries(entries.filter((entry) => entry !== null)));
-});
-addEventListener('paste', (event) => {
-  const files = [...(event.clipboardData?.files || [])];
-  // What an office program copies comes as a picture beside its text: then the text is meant.
-  if (!files.length || event.clipboardData?.types.includes('text/plain')) return;
-  event.preventDefault();
-  open((adding) => adding.takeFiles(files));
-});
+addEventListener('drop', () => document.body.classList.remove('dropping'));
+// Files that were dropped or pasted, also before this was there: boot.js takes them.
+addEventListener('brought', (event) => open((adding) => adding.takeEntries(/** @type {CustomEvent} */ (event).detail)));
 dialog.addEventListener('close', () => question?.focus());

@@ -56,6 +56,18 @@
     });
   }
 
+  /** @param {Event} event files that it brings; only while it lasts can it be asked for them */
+  function brought(event) {
+    const data = event instanceof DragEvent ? event.dataTransfer : /** @type {ClipboardEvent} */ (event).clipboardData;
+    // What an office program copies comes as a picture beside its text: then the text is meant.
+    if (!data?.types.includes('Files') || (event.type === 'paste' && data.types.includes('text/plain'))) return;
+    event.preventDefault();
+    const entries = [...data.items].map((item) => item.webkitGetAsEntry?.() || item.getAsFile()).filter(Boolean);
+    const act = () => dispatchEvent(new CustomEvent('brought', { detail: entries }));
+    if (holding.signal.aborted) act();
+    else held.push(act);
+  }
+
   /** When the first frame is on the screen. A page that nobody sees has none. */
   const shown = () => new Promise((resolve) => {
     if (document.hidden) resolve(null);
@@ -104,7 +116,8 @@
   addEventListener('input', written, early);
   addEventListener('click', clicked, early);
   addEventListener('change', chosen, early);
-  for (const type of ['dragover', 'drop']) addEventListener(type, (event) => hold(event), early);
+  addEventListener('dragover', (event) => event.dataTransfer?.types.includes('Files') && event.preventDefault(), early);
+  for (const type of ['drop', 'paste']) addEventListener(type, brought);
   bring().catch(failed).finally(() => {
     holding.abort();
     for (const field of document.querySelectorAll('textarea')) field.readOnly = false;

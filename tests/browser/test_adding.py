@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.bringing import bring, drop
 from tests.browser.chat import Chat
 from tests.browser.conftest import Complaints
 from tests.contexts.sites import open_fetcher
@@ -160,14 +161,6 @@ def test_a_folder_is_dropped_with_all_that_is_in_it(chat: Chat, adding: Dialog, 
     }
 
 
-def drop(page: Page, *paths: Path) -> None:
-    """A drop of files and folders of this machine, as the browser has them from the desktop."""
-    wire = page.context.new_cdp_session(page)
-    brought = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver", "drop"):
-        wire.send("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": brought})
-
-
 def test_an_address_is_fetched_and_asked_about(page: Page, redis: RedisProcess, upstream: Recorder) -> None:
     with serving(redis.url, upstream.url, fetcher=open_fetcher()) as url:
         chat, adding = Chat(page, url).open(), Dialog(page)
@@ -204,20 +197,6 @@ def test_files_of_all_kinds_and_what_only_the_server_finds_to_leave_out(
     expect(chat.page.locator(".about:visible summary")).to_contain_text(" · 2 pages")
     assert titles(chat) == ["report.pdf", "more/deep/a.md"]
     assert chat.stored()["context_name"] == "Ships"
-
-
-def bring(page: Page, event: str, name: str, content: str) -> None:
-    """A drop on the page, or a paste into it, of one file."""
-    page.evaluate(
-        """([event, name, content]) => {
-            const brought = new DataTransfer();
-            brought.items.add(new File([content], name));
-            const options = {bubbles: true, cancelable: true, dataTransfer: brought, clipboardData: brought};
-            const made = event === 'paste' ? new ClipboardEvent(event, options) : new DragEvent(event, options);
-            document.querySelector('#question').dispatchEvent(made);
-        }""",
-        [event, name, content],
-    )
 
 
 def test_files_may_be_dropped_anywhere_or_pasted(chat: Chat, adding: Dialog) -> None:

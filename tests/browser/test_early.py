@@ -3,10 +3,12 @@ nothing moves when they come."""
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from tests.browser.bringing import bring, drop
 from tests.browser.chat import Chat
 from tests.browser.conftest import Complaints
 from tests.browser.painting import shifts_of_loading
@@ -125,6 +127,22 @@ def test_buttons_and_keys_of_the_first_moment_do_what_they_say(chat: Chat, early
     held.arrive()
     expect(chat.input).to_have_value("What is in here?")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+
+
+def test_files_that_are_dropped_or_pasted_early_are_taken(
+    chat: Chat, early: Callable[..., Held], tmp_path: Path
+) -> None:
+    (tmp_path / "ships").mkdir()
+    (tmp_path / "ships" / "one.md").write_text("All about one ship.")
+    held = early()
+    address = chat.page.url
+    drop(chat.page, tmp_path / "ships")
+    bring(chat.page, "paste", "pasted.md", "All about another.")
+    dialog = chat.page.get_by_role("dialog", name="Ask about something of yours")
+    expect(dialog).to_be_hidden()
+    held.arrive()
+    expect(dialog.locator(".chosen .path")).to_have_text(["pasted.md", "ships/"])
+    assert chat.page.url == address
 
 
 def test_a_context_that_is_picked_early_is_asked(chat: Chat, early: Callable[..., Held]) -> None:
