@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 import uvicorn
+from redis import Redis
 
 from app.contexts.fetching import Fetcher
 from app.draining import Server
@@ -84,6 +85,20 @@ class RedisProcess:
         """Everything that Redis holds, as its append-only file has it."""
         files = sorted(self._folder.rglob("*.aof"))
         return "".join(file.read_bytes().decode("utf-8", "replace") for file in files)
+
+    def holding(self, text: str) -> list[str]:
+        """The keys in whose name or value `text` is."""
+        read: dict[str, Callable[[Any, str], object]] = {
+            "string": Redis.get,
+            "hash": Redis.hgetall,
+            "list": lambda redis, key: redis.lrange(key, 0, -1),
+            "set": Redis.smembers,
+            "zset": lambda redis, key: redis.zrange(key, 0, -1),
+            "stream": Redis.xrange,
+        }
+        with Redis.from_url(self.url, decode_responses=True, encoding_errors="replace") as redis:
+            found = {key: read[redis.type(key)](redis, key) for key in redis.scan_iter()}
+        return [key for key, value in found.items() if text in key or text in str(value)]
 
     def named(self, pattern: str = "*") -> list[str]:
         """The keys that match `pattern`."""

@@ -1,14 +1,16 @@
 """The ledger itself: one entry for every call to the upstream, whatever came of it, and the figures they add up to.
 
 Entries are kept for the last hundred thousand calls; what they add up to is kept for all time, and for each hour, day and
-context, whatever becomes of the entries. A call or verdict is entered in one round trip, and once, however often that is
-tried. Before a call is made it is opened, and its process vouches for it; one that nobody vouches for any more is entered
-as abandoned, by whichever process notices, with its usage unknown. Should its process have been asleep or cut off only, what
-that enters takes its place. What the ledger does not know: the SDK's own retries, which used nothing, and calls that were
-opened while Redis was away and whose process was killed before it came back.
+context, whatever becomes of the entries. An entry has marks in place of the ids of session and turn. A call or verdict is
+entered in one round trip, and once, however often that is tried. Before a call is made it is opened, and its process
+vouches for it; one that nobody vouches for any more is entered as abandoned, by whichever process notices, with its usage
+unknown. Should its process have been asleep or cut off only, what that enters takes its place. What the ledger does not
+know: the SDK's own retries, which used nothing, and calls that were opened while Redis was away and whose process was
+killed before it came back.
 """
 
 import asyncio
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Coroutine, Sequence
@@ -225,16 +227,23 @@ def _usd(counters: Counters) -> float:
 
 
 def _entry(call: Call, now: float) -> dict[str, Any]:
-    named = ("kind", "model", "digest", "context", "session", "turn", "trigger", "outcome", "message_id")
+    named = ("kind", "model", "digest", "context", "trigger", "outcome", "message_id")
     return {
         "id": call.id,
         "at": now,
         **{name: getattr(call, name) for name in named},
+        "session": _mark(call.session),
+        "turn": call.turn and _mark(call.turn),
         **{category: getattr(call.usage, category) for category in CATEGORIES},
         "cost_usd": cost_usd(call.model, call.usage),
         "first_byte_s": call.first_byte_s,
         "duration_s": call.duration_s,
     }
+
+
+def _mark(id: str) -> str:
+    """What leads from `id` to its entries, and never back: entries stay when a conversation is erased."""
+    return hashlib.sha256(id.encode()).hexdigest()[:32]
 
 
 def _unused(call: Call, started: float) -> Unused:

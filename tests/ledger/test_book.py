@@ -1,5 +1,6 @@
 """The ledger over a real Redis: every call an entry, and totals that are their sum."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 
@@ -47,11 +48,13 @@ async def test_an_entry_says_what_a_call_was_used_and_cost(ledger: Ledger, entri
     await ledger.record(call("warm", Usage(3, 1000, 200, 300, 0, True)))
     (entry,) = await entries.entries(10)
     assert entry == {
-        **{"kind": "warm", "model": "claude-haiku-4-5", "digest": "digest", "session": "s_1", "turn": "t_1"},
+        **{"kind": "warm", "model": "claude-haiku-4-5", "digest": "digest"},
         **{"outcome": "ok", "read": 1000, "written_5m": 200, "written_1h": 300, "uncached": 3, "output": 0},
         # 3 × 1 + 1,000 × 0.10 + 200 × 1.25 + 300 × 2, per million
         **{"cost_usd": pytest.approx(0.000953), "message_id": "msg_1", "first_byte_s": 1.5, "duration_s": 2.0},
         **{"at": 1_795_262_635.0, "context": "c_1", "trigger": None, "id": entry["id"]},
+        # Of their ids: the same for all their calls, and nothing that leads to them.
+        **{"session": hashlib.sha256(b"s_1").hexdigest()[:32], "turn": hashlib.sha256(b"t_1").hexdigest()[:32]},
     }
 
 
