@@ -25,8 +25,7 @@ export class Sidebar {
   #next = null;
   /** @type {Listed|null} */
   #chosen = null;
-  /** @type {HTMLElement|null} */
-  #from = null;
+  #renaming = false;
 
   /** @param {{current: () => string|null, go: (session: string) => void, gone: () => void, renamed: (title: string) => void}} chat */
   constructor(chat) {
@@ -122,7 +121,8 @@ export class Sidebar {
 
   /** @param {string} [cursor] where the list goes on */
   async load(cursor = '') {
-    if (!this.isOpen) return;
+    // Whoever types a title keeps the field; the list is loaded when that is done.
+    if (!this.isOpen || this.#renaming) return;
     const round = ++this.#round;
     const query = new URLSearchParams({ q: this.search.value.trim().slice(0, 200), cursor });
     try {
@@ -142,11 +142,16 @@ export class Sidebar {
     const held = document.activeElement?.closest?.('#conversations [data-conversation]')?.getAttribute('data-conversation');
     if (!more) this.list.replaceChildren();
     for (const listed of sessions) {
-      const known = /** @type {HTMLElement|null} */ (this.list.querySelector(`[data-conversation="${listed.conversation}"]`));
+      const known = this.#rowOf(listed.conversation);
       if (!known) this.list.append(this.#row(listed));
       else if (listed.session === this.chat.current()) known.replaceWith(this.#row(listed));
     }
-    if (held) /** @type {HTMLElement|null} */ (this.list.querySelector(`[data-conversation="${held}"] a`))?.focus();
+    if (held) this.#rowOf(held)?.querySelector('a')?.focus();
+  }
+
+  /** @param {string} conversation @returns {HTMLElement|null} */
+  #rowOf(conversation) {
+    return this.list.querySelector(`[data-conversation="${conversation}"]`);
   }
 
   /** @param {Listed} listed */
@@ -178,7 +183,6 @@ export class Sidebar {
   /** @param {Listed} listed @param {HTMLElement} by */
   #choose(listed, by) {
     this.#chosen = listed;
-    this.#from = by;
     for (const link of this.menu.querySelectorAll('a')) {
       link.href = `/api/sessions/${encodeURIComponent(listed.session)}/export?format=${link.dataset.format}`;
     }
@@ -191,8 +195,12 @@ export class Sidebar {
 
   #rename() {
     const listed = this.#chosen;
-    const row = this.#from?.closest('li');
-    if (!listed || !row) return;
+    // The row that the menu was opened from may be gone.
+    const row = listed && this.#rowOf(listed.conversation);
+    if (!row) return;
+    this.#renaming = true;
+    // What is on its way comes too late.
+    this.#round++;
     const field = document.createElement('input');
     Object.assign(field, { value: listed.title, maxLength: 200, ariaLabel: 'Title' });
     let ended = false;
@@ -206,8 +214,9 @@ export class Sidebar {
         });
       }
       field.replaceWith(...kept);
+      this.#renaming = false;
       await this.load();
-      const link = /** @type {HTMLElement|null} */ (this.list.querySelector(`[data-conversation="${listed.conversation}"] a`));
+      const link = /** @type {HTMLElement|null} */ (this.#rowOf(listed.conversation)?.querySelector('a'));
       if (link?.ariaCurrent) this.chat.renamed(link.querySelector('.title')?.textContent || '');
       link?.focus();
     };

@@ -35,10 +35,14 @@ def asked(turn: Locator) -> Locator:
     return turn.locator(".question")
 
 
-def rename(page: Page, old: str, new: str) -> None:
+def title_of(page: Page, old: str) -> Locator:
     page.get_by_role("button", name=f"Rename, export or delete: {old}").click()
     page.get_by_role("button", name="Rename", exact=True).click()
-    page.get_by_label("Title").fill(new)
+    return page.get_by_label("Title")
+
+
+def rename(page: Page, old: str, new: str) -> None:
+    title_of(page, old).fill(new)
     page.get_by_label("Title").press("Enter")
 
 
@@ -89,17 +93,30 @@ def test_the_window_is_named_after_its_conversation(gated: Chat, gate: Gate) -> 
     gate.hold_answers(after_deltas=1)
     turn = gated.ask("Which ship is ship 42?")
     expect(rows(page).first).to_contain_text("ship 42")
-    # The list is drawn anew when the answer ends, and takes a field in it away.
-    with page.expect_response(lambda answer: "/api/sessions?" in answer.url) as listed:
-        gate.open_all()
-    listed.value.finished()
+    # Who is at it goes on with it when the answer ends, which the list is loaded for.
+    title = title_of(page, short)
+    title.fill("Not this")
+    title.press("End")
+    gate.open_all()
     gated.expect_state(turn, "done")
+    page.wait_for_load_state("networkidle")
     expect(page).to_have_title("Which ship is ship 42? · Headstart")
-    rename(page, short, "Not this one")
+    expect(title).to_be_focused()
+    title.press_sequentially(" one")
+    title.press("Enter")
     expect(rows(page).nth(1)).to_contain_text("Not this one")
     expect(rows(page).nth(1).locator("a")).to_be_focused()
     expect(page).to_have_title("Which ship is ship 42? · Headstart")
-    rename(page, "Which ship is ship 42?", "Of   <b>ships</b>")
+    # So does who has opened the menu of a row that is drawn anew.
+    gate.hold_answers(after_deltas=1)
+    gated.ask("And ship 43?")
+    page.get_by_role("button", name="Rename, export or delete: Which ship is ship 42?").click()
+    with page.expect_response(lambda answer: "/api/sessions?" in answer.url) as listed:
+        gate.open_all()
+    listed.value.finished()
+    page.get_by_role("button", name="Rename", exact=True).click()
+    page.get_by_label("Title").fill("Of   <b>ships</b>")
+    page.get_by_label("Title").press("Enter")
     expect(page).to_have_title("Of <b>ships</b> · Headstart")
     gated.turns.first.get_by_role("button", name="Ask again, word for word").click()
     expect(gated.turns.first.locator(".asked")).to_contain_text("2/2")
