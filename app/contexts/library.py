@@ -147,17 +147,21 @@ class Library:
             raise UnknownDocument(number)
         return passage(document, start, end)
 
-    async def remove(self, reference: str, owner: str) -> None:
-        """Take a context from `owner`: one name of it, or, by its id, the context under all its names.
+    async def remove(self, reference: str, owner: str, name: str | None = None) -> None:
+        """Take a context from `owner`: one name of it, or, by its id, the context under all its names or `name` alone.
 
         Raises `UnknownContext`, also for a public context that is not theirs to take.
         """
         names = await self._contexts.names(owner)
-        removed = {name: context for name, context in names.items() if reference in (name, context)}
+        removed = {
+            called: context
+            for called, context in names.items()
+            if reference in (called, context) and name in (None, called)
+        }
         if not removed:
             raise UnknownContext(reference)
         await self._contexts.forget_names(owner, list(removed))
-        kept = {context for name, context in names.items() if name not in removed}
+        kept = {context for called, context in names.items() if called not in removed}
         for context in set(removed.values()) - kept:
             await self._contexts.release(context, owner)
 

@@ -3,9 +3,9 @@
 import asyncio
 import json
 import re
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
@@ -105,9 +105,12 @@ async def show_context(context: str, rooms: InRooms, asker: Asker) -> dict[str, 
 
 
 @router.delete("/{context}", status_code=204, response_description="Deleted.", responses=problems("context_not_found"))
-async def delete_context(context: str, rooms: InRooms, asker: Asker) -> Response:
-    """Delete a context of yours. Sessions over it can no longer ask."""
-    await rooms.library.remove(context, asker)
+async def delete_context(
+    context: str, rooms: InRooms, asker: Asker, name: Annotated[str | None, Query()] = None
+) -> Response:
+    """Delete a context of yours: the one that has the name, or, by its id, all that are the same but for their names, or of
+    these the one called `name`. Sessions over it can no longer ask, once you have it under no name."""
+    await rooms.library.remove(context, asker, name)
     return Response(status_code=204)
 
 

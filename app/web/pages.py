@@ -31,7 +31,7 @@ async def chat(request: Request, rooms: InRooms, asker: Asker) -> HTMLResponse:
         "upstream": rooms.notice,
         "contexts": contexts,
         # What the first frame needs to know, so that nothing moves when the page's scripts have come.
-        "picked": asked_for if opened or asked_for in ids else next(iter(ids), None),
+        "picked": ids.index(asked_for) if asked_for in ids else None if opened else 0,
         "opens": opened is not None,
         "sidebar": request.cookies.get(SIDEBAR_COOKIE),
         "version": rooms.version,

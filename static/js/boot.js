@@ -48,9 +48,10 @@
   /** @param {Event} event */
   function chosen({ target }) {
     if (!(target instanceof HTMLSelectElement || target instanceof HTMLInputElement)) return;
-    const { value } = target;
+    // Contexts that are the same but for their names have one value.
+    const kept = target instanceof HTMLSelectElement ? { selectedIndex: target.selectedIndex } : { value: target.value };
     held.push(() => {
-      target.value = value;
+      Object.assign(target, kept);
       target.dispatchEvent(new Event('change', { bubbles: true }));
       target.dispatchEvent(new Event('input', { bubbles: true }));
     });

@@ -37,7 +37,8 @@ export class Contexts {
       if (!name) return;
       this.select.add(new Option(name, id));
     }
-    this.select.value = id;
+    // Two may be the same but for their names.
+    if (this.select.value !== id) this.select.value = id;
     this.#show();
   }
 
@@ -46,9 +47,12 @@ export class Contexts {
   }
 
   #show() {
-    for (const node of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[data-context]'))) {
-      node.hidden = node.dataset.context !== this.select.value;
-      if (node.hidden) node.removeAttribute('open');
+    for (const kind of ['details', 'h2']) {
+      const nodes = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(`${kind}[data-context]`));
+      nodes.forEach((node, at) => {
+        node.hidden = at !== this.select.selectedIndex;
+        if (node.hidden) node.removeAttribute('open');
+      });
     }
   }
 
@@ -61,11 +65,11 @@ export class Contexts {
 
   /** @param {HTMLDetailsElement} about */
   async #delete(about) {
-    const name = this.select.selectedOptions[0].text;
+    const name = this.select.selectedOptions[0].textContent || '';
     const warning = `“${name}” will be erased. Conversations about it stay to be read, but nothing more can be asked in them. That cannot be undone.`;
     if (!(await confirmed('Delete this context?', warning))) return;
     try {
-      await send('DELETE', `/api/contexts/${about.dataset.context}`);
+      await send('DELETE', `/api/contexts/${about.dataset.context}?${new URLSearchParams({ name })}`);
     } catch (error) {
       const problem = Problem.from(error);
       if (problem.status !== 404) {

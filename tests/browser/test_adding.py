@@ -392,6 +392,23 @@ def test_a_context_of_ones_own_is_deleted_from_its_sheet_and_no_other(chat: Chat
     expect(refused.get_by_role("alert")).to_contain_text("was deleted")
 
 
+def test_of_two_contexts_with_the_same_content_the_one_that_is_picked_is_shown_and_deleted(chat: Chat) -> None:
+    page, text = chat.page, f"{uuid4()} {LONG}"
+    made = [chat.add_context(name, {"a.md": text}) for name in ("This/one", "That one")]
+    assert made[0] == made[1]
+    chat.open(f"/?context={made[0]}")
+    expect(page.locator(".about:visible")).to_have_count(1)
+    page.get_by_label("Context").select_option(label="This/one")
+    expect(page.get_by_role("heading", name="Ask about This/one")).to_be_visible()
+    expect(page.get_by_role("heading", name="Ask about That one")).to_be_hidden()
+    own(chat).get_by_role("button", name="Delete…").click()
+    asking = page.get_by_role("dialog", name="Delete this context?")
+    expect(asking).to_contain_text("“This/one” will be erased.")
+    asking.get_by_role("button", name="Delete", exact=True).click()
+    page.wait_for_url(f"{chat.url}/")
+    expect(page.get_by_label("Context").locator("option")).to_have_text(["asyncio", "That one"])
+
+
 def test_a_context_that_could_not_be_deleted_says_so_and_one_that_is_gone_already_is_gone(
     chat: Chat, complaints: Complaints
 ) -> None:

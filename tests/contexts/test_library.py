@@ -146,6 +146,11 @@ async def test_one_content_may_have_several_names(library: Library, stored: Cont
     assert await names(library, ALICE) == ["two"]
     assert await stored.exists(one.id)
     await library.add(ALICE, "one", context())
+    await library.remove(one.id, ALICE, "two")
+    assert await names(library, ALICE) == ["one"]
+    with pytest.raises(UnknownContext):
+        await library.remove(one.id, ALICE, "two")
+    await library.add(ALICE, "two", context())
     await library.remove(one.id, ALICE)
     assert await names(library, ALICE) == []
     assert not await stored.exists(one.id)
