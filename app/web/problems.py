@@ -117,8 +117,8 @@ PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     InvalidModel: lambda error: invalid("model", str(error)),
     ContextTooLarge: _too_large("context_too_large"),
     RequestTooLarge: _too_large("session_too_large"),
-    TooManyContexts: lambda error: Problem(429, "too_many_contexts", "Too many contexts", _sentence(str(error))),
-    TooManyBytes: lambda error: Problem(429, "too_many_bytes", "Too many bytes", _sentence(str(error))),
+    TooManyContexts: lambda error: Problem(409, "too_many_contexts", "Too many contexts", _sentence(str(error))),
+    TooManyBytes: lambda error: Problem(409, "too_many_bytes", "Too many bytes", _sentence(str(error))),
     LimitReached: lambda error: _limit_reached(error),
     TurnRunning: lambda error: Problem(
         409,

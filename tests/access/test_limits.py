@@ -199,11 +199,11 @@ def test_contexts_and_their_bytes(serve: Callable[..., str], new: Callable[..., 
     client = new(serve(owner_contexts=2, owner_bytes=1000))
     first = client.add_context("c0")["bytes"]
     response = client.http.post("/api/contexts", json={"name": "large", "documents": [GOOD[0] | {"text": "x" * 900}]})
-    assert (response.status_code, response.json()["code"]) == (429, "too_many_bytes")
+    assert (response.status_code, response.json()["code"]) == (409, "too_many_bytes")
     assert "1,000" in response.json()["detail"] and f"{first:,}" in response.json()["detail"]
     client.add_context("c1")
     response = client.http.post("/api/contexts", json={"name": "c2", "documents": GOOD})
-    assert (response.status_code, response.json()["code"]) == (429, "too_many_contexts")
+    assert (response.status_code, response.json()["code"]) == (409, "too_many_contexts")
     # Waiting does not help, so nothing says how long.
     assert "retry-after" not in response.headers
     assert client.http.delete("/api/contexts/c0").status_code == 204
