@@ -60,11 +60,11 @@ from app.web import contexts, finding, operations, pages, sessions, sift, turns
 from app.web.admin import Admin
 from app.web.description import DESCRIPTION, TAGS, DescribedApp, operation_id
 from app.web.forwarded import ForwardedMiddleware
-from app.web.guards import BodyLimitMiddleware, HeadersMiddleware
+from app.web.guards import BodyLimitMiddleware, BugMiddleware, HeadersMiddleware
 from app.web.hosts import HostMiddleware
 from app.web.origins import CORS, CrossSiteMiddleware
 from app.web.owners import CookieMiddleware, Visitors
-from app.web.problems import PROBLEMS, answer_bug, answer_http, answer_invalid, answer_known, respond
+from app.web.problems import PROBLEMS, answer_http, answer_invalid, answer_known, respond
 from app.web.rendered import Rendered
 from app.web.requests import RequestLogMiddleware
 from app.web.rooms import Rooms
@@ -266,6 +266,7 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     origins = settings.allowed_origins
     app.add_middleware(CookieMiddleware, origins=origins)
     app.add_middleware(CrossSiteMiddleware, allowed=origins)
+    app.add_middleware(BugMiddleware)
     if origins:
         app.add_middleware(CORSMiddleware, allow_origins=origins, **CORS)
     if settings.known_hosts is not None:
@@ -280,7 +281,6 @@ def _add_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, answer_invalid)
     app.add_exception_handler(HTTPException, answer_http)
     app.add_exception_handler(StoreUnavailable, _answer_store_unavailable)
-    app.add_exception_handler(Exception, answer_bug)
     for error in PROBLEMS:
         app.add_exception_handler(error, answer_known)
 

@@ -1,11 +1,12 @@
-"""Around every answer: a bound on what a request may bring, and headers that keep a page from doing harm."""
+"""Around every answer: a bound on what a request may bring, a problem for what nobody foresaw, and headers that keep a page
+from doing harm."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.web.inline import BASE_CSS, BOOT_JS, source_of
-from app.web.problems import Problem, respond
+from app.web.problems import Problem, answer_bug, respond
 
 MAX_CONTEXT_BYTES = 64_000_000
 MAX_BODY_BYTES = 2_000_000
@@ -58,6 +59,29 @@ class BodyLimitMiddleware:
             return message
 
         await self._app(scope, receive_bounded, send)
+
+
+class BugMiddleware:
+    """Answers what nothing else has caught, and passes it on to the server, which logs it. Starlette's own handler for that
+    stands outside of every middleware: its answers would have none of the headers that all have."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception:
+            if scope["type"] == "http" and not begun:
+                await answer_bug(Request(scope))(scope, receive, send)
+            raise
 
 
 class HeadersMiddleware:

@@ -150,9 +150,9 @@ async def answer_known(request: Request, error: Exception) -> Response:
     return respond(request, found.body, found.headers)
 
 
-async def answer_bug(request: Request, _: Exception) -> Response:
-    """Exception handler for everything else, which the server logs."""
-    return respond(request, internal_error(), {"x-request-id": request_id.get()})
+def answer_bug(request: Request) -> Response:
+    """What is said of everything else, which the server logs."""
+    return respond(request, internal_error())
 
 
 async def answer_invalid(request: Request, error: Exception) -> Response:
