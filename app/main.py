@@ -234,6 +234,7 @@ def _allowance(settings: Settings, key: ApiKey | None) -> Allowance:
     return Allowance(
         sessions_per_day=None if key else settings.owner_sessions_per_day,
         turns_per_minute=key.turns_per_minute if key else settings.owner_turns_per_minute,
+        open_streams=None if key else settings.owner_open_streams,
         per_hour={} if key else _work_per_hour(settings),
         # The sandbox's money is play money.
         usd_per_day=None if settings.uses_sandbox else usd_per_day,

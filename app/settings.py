@@ -162,6 +162,11 @@ class Settings(BaseSettings):
     owner_searches_per_hour: int = Field(
         default=1000, ge=1, description="How often one owner may search their conversations in an hour."
     )
+    owner_open_streams: int = Field(
+        default=100,
+        ge=1,
+        description="How many event streams of answers that were taken up again one owner may have open, at each server.",
+    )
     owner_contexts: int = Field(default=50, ge=0, description="How many contexts one owner may add over the API.")
     owner_bytes: int = Field(default=200_000_000, ge=0, description="How many bytes those may have together.")
     owner_usd_per_day: float = Field(

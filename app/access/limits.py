@@ -2,12 +2,14 @@
 
 Rates are token buckets: a burst up to the whole allowance, and as much again over its period. Money is what the ledger
 says an owner's calls have cost since midnight (UTC); nothing is set aside, so questions under way can go a little beyond it.
-Whoever drops a cookie is another owner, so that the number of new owners per address is limited too.
+Whoever drops a cookie is another owner, so that the number of new owners per address is limited too. Open event streams are
+what one process has to bear, so each counts its own.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv6Address, ip_address
@@ -24,6 +26,8 @@ DAY_S = 24 * 60 * 60
 _OWNERS_AT_WORK = 10
 # Of an IPv6 address, a network that is one customer's.
 _NETWORK_BITS = 64
+# Streams end with their turns, nobody knows when.
+_STREAM_WAIT_S = 5
 
 
 class _Rate(NamedTuple):
@@ -68,6 +72,7 @@ class Allowance:
     sessions_per_day: int | None = None
     turns_per_minute: int | None = None
     usd_per_day: float | None = None
+    open_streams: int | None = None
     per_hour: Mapping[Work, int] = field(default_factory=dict)
 
 
@@ -110,6 +115,7 @@ class OwnerLimits:
         self._owners_per_address = owners_per_address
         self._usd_per_day = usd_per_day
         self._clock = clock
+        self._open_streams: Counter[str] = Counter()
 
     @asynccontextmanager
     async def beginning(self, visitor: Visitor) -> AsyncIterator[None]:
@@ -130,6 +136,20 @@ class OwnerLimits:
             raise LimitReached("usd_per_day_of_all", self._usd_per_day, self._until_midnight(), said)
         async with self._one_of("turns_per_minute", visitor.owner, visitor.allowance.turns_per_minute, _QUESTIONS):
             yield
+
+    @contextmanager
+    def following(self, visitor: Visitor) -> Iterator[None]:
+        """Around an event stream for as long as it is open. Raises `LimitReached`."""
+        most = visitor.allowance.open_streams
+        if most is not None and self._open_streams[visitor.owner] >= most:
+            raise LimitReached("open_streams", most, _STREAM_WAIT_S, f"At most {most:,} event streams at once")
+        self._open_streams[visitor.owner] += 1
+        try:
+            yield
+        finally:
+            self._open_streams[visitor.owner] -= 1
+            if not self._open_streams[visitor.owner]:
+                del self._open_streams[visitor.owner]
 
     @asynccontextmanager
     async def arriving(self, visitor: Visitor) -> AsyncIterator[None]:

@@ -1,6 +1,6 @@
 """What the routes work with: the rooms behind them, made once in `app.main` and found through the request."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -75,6 +75,15 @@ async def owner(visitor: Visiting) -> str:
 
 
 Asker = Annotated[str, Depends(owner)]
+
+
+async def listening(visitor: Visiting, rooms: InRooms) -> AsyncIterator[str]:
+    """Who asks for a stream: one of theirs until it has been sent."""
+    with rooms.limits.following(visitor):
+        yield visitor.owner
+
+
+Listener = Annotated[str, Depends(listening)]
 
 
 async def admin_only(request: Request, rooms: InRooms) -> None:

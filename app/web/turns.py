@@ -8,7 +8,7 @@ from app.web import answers
 from app.web.description import gives, problems, streams
 from app.web.live import with_html
 from app.web.problems import invalid
-from app.web.rooms import Asker, InRooms
+from app.web.rooms import Asker, InRooms, Listener
 from app.web.schemas import Render
 from app.web.streams import EventStream, event_stream
 
@@ -21,12 +21,12 @@ MAX_EVENT_ID = 10**18 - 1
     "/{turn}/events",
     response_class=EventStream,
     responses=streams("The turn's events, as they come.")
-    | problems("turn_not_found", "journal_gone", "invalid_request", "shutting_down"),
+    | problems("turn_not_found", "journal_gone", "invalid_request", "limit_reached", "shutting_down"),
 )
 async def tail_turn(
     turn: str,
     rooms: InRooms,
-    asker: Asker,
+    asker: Listener,
     after: Annotated[int, Query(ge=0, le=MAX_EVENT_ID)] = 0,
     last_event_id: Annotated[str, Header(alias="Last-Event-ID", json_schema_extra={"pattern": "^[0-9]{0,18}$"})] = "",
     render: Render = "",

@@ -12,8 +12,8 @@ import pytest
 
 from app.access.limits import _network
 from tests.client import Client
-from tests.recorder import Recorder, held
-from tests.running import RedisProcess, serving
+from tests.recorder import Recorder, halfway, held
+from tests.running import RedisProcess, serving, until
 
 GOOD = [{"title": "a.txt", "text": "Some text."}]
 
@@ -78,6 +78,32 @@ def test_questions_a_minute(serve: Callable[..., str], new: Callable[..., Client
     assert other.ask(other.start()["session"], "And I?")[-1].name == "verdict"
     later(redis, "*turns_per_minute*", body["retry_after_s"])
     assert client.ask(sessions[0], "Now?")[-1].name == "verdict"
+
+
+def test_open_streams(serve: Callable[..., str], new: Callable[..., Client], upstream: Recorder) -> None:
+    url = serve(owner_open_streams=2)
+    client, other = new(url), new(url)
+    upstream.script.extend([halfway(), halfway()])
+    turns = []
+    for one in (client, other):
+        one.add_context()
+        session = one.start()["session"]
+        with one.asking(session, "How long?") as stream:
+            turns.append(next(stream).data["turn"])
+    path = f"/api/turns/{turns[0]}/events"
+    with ExitStack() as stack:
+        for _ in range(2):
+            assert stack.enter_context(client.http.stream("GET", path)).status_code == 200
+        refused(client.http.get(path), "open_streams", 2, 5)
+        assert stack.enter_context(other.http.stream("GET", f"/api/turns/{turns[1]}/events")).status_code == 200
+    # What was refused for another reason, or has ended, is open no more.
+    nothing = f"/api/turns/t_{'0' * 64}/events"
+    until(lambda: client.http.get(nothing).status_code == 404, "the server to notice that its client is gone")
+    for _ in range(3):
+        assert client.http.get(nothing).status_code == 404
+    upstream.release()
+    for _ in range(3):
+        assert client.tail(turns[0])[-1].name == "verdict"
 
 
 def test_questions_at_once_over_processes(serve: Callable[..., str], new: Callable[..., Client]) -> None:
