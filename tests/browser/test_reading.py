@@ -2,7 +2,6 @@
 that attacks, through every way in, stays text."""
 
 import re
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -364,11 +363,9 @@ def test_ten_thousand_blocks_are_all_there_and_only_those_in_sight_are_laid_out(
     html = (blocks_of([{"type": "text", "text": ANSWER}]) * 4)[:20]
     session["turns"] = [{**one, "turn": f"t_{n}", "number": n, "html": html} for n in range(500)]
     written.page.route("**/api/sessions/*?render=html", lambda route: route.fulfill(json=session))
-    began = time.perf_counter()
     written.page.reload()
     expect(written.turns).to_have_count(500)
     expect(written.turns.last.locator(".stats")).to_be_in_viewport()
-    assert time.perf_counter() - began < 40
     assert written.page.locator(".prose > *").count() == 10_000
     laid_out = "all => all.filter(node => node.checkVisibility({ contentVisibilityAuto: true })).length"
     assert 0 < written.turns.locator(".prose").evaluate_all(laid_out) < 20
