@@ -4,6 +4,7 @@
  * the address names it (`?session=`), so a reload, the back button and a lost connection all lead to the same place.
  */
 import { call, Problem, send } from './api.js';
+import { keep } from './clocks.js';
 import { Composer } from './composer.js';
 import { Contexts } from './contexts.js';
 import { Conversation } from './conversation.js';
@@ -203,6 +204,7 @@ class Chat {
       const clock = this.#clock();
       const response = await send('POST', `/api/sessions/${session}/ask?render=html`, { question }, { signal });
       const turn = turnOf({ id: response.headers.get('Turn-Id') || '', session, question, branches: [session], clock });
+      keep(turn.id, clock);
       this.#accepted(turn, response);
       return turn;
     } catch (error) {
@@ -248,7 +250,7 @@ class Chat {
       this.together.give(beside);
       return this.lanes.close(lanes);
     }
-    if (lanes.length) await this.lanes.run(view.node, lanes, signal);
+    if (lanes.length) await this.lanes.run(view.node, lanes, turn.clock, signal);
     if (lanes.length && !signal.aborted) this.#learn();
   }
 

@@ -5,6 +5,7 @@
  * made for them and is not to stay on the server is erased.
  */
 import { call, Problem, send } from './api.js';
+import { keep } from './clocks.js';
 import { TurnView } from './conversation.js';
 import { end, follow, turnFrom, turnOf } from './turn.js';
 
@@ -65,20 +66,26 @@ export class Lanes {
     }
   }
 
-  /** @param {HTMLElement} article of the conversation's own turn @param {Lane[]} lanes @param {AbortSignal} signal */
-  run(article, lanes, signal) {
+  /**
+   * @param {HTMLElement} article of the conversation's own turn @param {Lane[]} lanes
+   * @param {import('./clocks.js').Clock|null} clock of that turn: these are sent as soon as it is accepted
+   * @param {AbortSignal} signal
+   */
+  run(article, lanes, clock, signal) {
     const row = document.createElement('div');
     row.className = 'lanes';
     row.dataset.lanes = String(lanes.length + 1);
     article.replaceWith(row);
     row.append(article);
     if (lanes.some(({ passing }) => passing)) article.prepend(heading('With Headstart'));
-    return Promise.all(lanes.map((lane) => this.#ask(row, lane, signal)));
+    return Promise.all(lanes.map((lane) => this.#ask(row, lane, clock, signal)));
   }
 
-  /** @param {HTMLElement} row @param {Lane} lane @param {AbortSignal} signal */
-  async #ask(row, lane, signal) {
-    const turn = turnOf({ question: lane.question });
+  /** @param {HTMLElement} row @param {Lane} lane @param {import('./clocks.js').Clock|null} measured @param {AbortSignal} signal */
+  async #ask(row, lane, measured, signal) {
+    // Nothing was warmed for a copy.
+    const clock = measured && lane.passing ? { ...measured, warmFrom: null, warmTo: null } : measured;
+    const turn = turnOf({ question: lane.question, clock });
     const view = new TurnView(turn, {});
     view.node.prepend(lane.passing ? heading(lane.label) : this.#way(lane.session));
     row.append(view.node);
@@ -89,6 +96,7 @@ export class Lanes {
     try {
       const response = await send('POST', `/api/sessions/${lane.session}/ask?render=html`, { question: lane.question }, { signal });
       turn.id = response.headers.get('Turn-Id') || '';
+      if (clock) keep(turn.id, clock);
       if (this.#running.get(turn)) end(turn, signal).catch(() => {});
       await follow(turn, response, {
         changed: () => view.changed(), lost: () => {}, found: () => {},

@@ -4,6 +4,7 @@
  * the turn has ended, through cuts, with every event applied exactly once. Draws nothing.
  */
 import { call, Problem, send, serverNow } from './api.js';
+import { clockOf } from './clocks.js';
 import { read } from './sse.js';
 
 /**
@@ -11,8 +12,8 @@ import { read } from './sse.js';
  *   phase: 'waiting'|'thinking'|'writing', since: number, plan: string|null, answer: string, blocks: string[], thinking: string,
  *   thought: number, ending: string|null, stopped: string|null, verdict: Record<string, any>|null,
  *   problem: Record<string, any>|null, last: number, session: string|null, branches: string[],
- *   clock: {typing: number, warmFrom: number|null, warmTo: number|null}|null}} Turn `branches` lead to what was asked in
- *   this question's place, `clock` is what the page measured, in milliseconds from when it was sent; `since` is when the phase began, in `performance.now()`'s milliseconds; `answer` is
+ *   clock: import('./clocks.js').Clock|null}} Turn `branches` lead to what was asked in
+ *   this question's place, `clock` is what the page measured; `since` is when the phase began, in `performance.now()`'s milliseconds; `answer` is
  *   its Markdown and `blocks` its HTML, and `thought` is how long the model thought, in milliseconds, 0 when that is not known
  */
 
@@ -38,7 +39,7 @@ const thoughtFor = (verdict) => Math.max(0, verdict?.ttft_ms - verdict?.ttfb_ms 
 /** @param {string|null} session @param {Record<string, any>} told a turn as the session lists it @returns {Turn} */
 export function turnFrom(session, { turn, number, state, question, answer, html: blocks, thinking, verdict, problem, stopped, branches, asked_at: asked }) {
   const thought = thoughtFor(verdict);
-  const about = { id: turn, session, number, question, branches };
+  const about = { id: turn, session, number, question, branches, clock: clockOf(turn) };
   if (state !== 'running') return turnOf({ ...about, state, answer, blocks, thinking, thought, verdict, problem, stopped });
   const age = Math.max(0, serverNow() - Date.parse(asked) || 0);
   return turnOf({ ...about, since: performance.now() - age });
