@@ -18,7 +18,7 @@ export function questionTools(turn, on, again, edit) {
   const { branches, session } = turn;
   const tools = [];
   const { go } = on;
-  const at = branches.indexOf(session);
+  const at = session ? branches.indexOf(session) : -1;
   if (go && branches.length > 1 && at >= 0) {
     const count = document.createElement('span');
     count.textContent = `${at + 1}/${branches.length}`;

@@ -9,9 +9,9 @@ import { cacheOf, facts, inFull } from './verdict.js';
 
 /** @typedef {import('./turn.js').Turn} Turn */
 
-/** @type {Record<string, string>} */
 const STOPPED = 'Stopped';
 const UNREAD = 'Stopped, since nobody was reading. Ask again to have it whole.';
+/** @type {Record<string, string>} */
 const ENDINGS = {
   max_tokens: 'The answer reached its length limit.',
   model_context_window_exceeded: 'The conversation has filled the model’s context window.',

@@ -21,7 +21,7 @@ function place(part) {
   const focused = document.activeElement ? stops(part).indexOf(document.activeElement) : -1;
   return (part) => {
     part.querySelectorAll('details').forEach((details, n) => { details.open = open[n] ?? false; });
-    part.querySelectorAll('.scroll').forEach((region, n) => region.scrollTo(...(scrolled[n] ?? [0, 0])));
+    part.querySelectorAll('.scroll').forEach((region, n) => region.scrollTo(scrolled[n]?.[0] ?? 0, scrolled[n]?.[1] ?? 0));
     const stop = stops(part)[focused];
     if (stop instanceof HTMLElement) stop.focus({ preventScroll: true });
   };

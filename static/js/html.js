@@ -1,7 +1,9 @@
 // @ts-check
 /** The one place where a string becomes markup: HTML that our own server rendered and cleaned. All else stays text. */
 
-const policy = globalThis.trustedTypes?.createPolicy('headstart', { createHTML: (/** @type {string} */ html) => html });
+// TypeScript does not know of it yet.
+const { trustedTypes } = /** @type {any} */ (globalThis);
+const policy = trustedTypes?.createPolicy('headstart', { createHTML: (/** @type {string} */ html) => html });
 
 /** @param {string} html of our server's @returns {any} what the browser takes where the page's policy wants it trusted */
 export const trusted = (html) => policy?.createHTML(html) ?? html;

@@ -27,13 +27,15 @@ export class Prose {
 
 /** Makes the children of `old`, from one of them on, those of `fresh`. @param {Node} old @param {Node} fresh @param {number} [from] */
 function patch(old, fresh, from = 0) {
+  /** @type {ChildNode|null} */
   let have = old.childNodes[from] ?? null;
   for (let want = fresh.firstChild; want; want = fresh.firstChild) {
+    /** @type {ChildNode|null} */
     const next = have?.nextSibling ?? null;
     if (have && same(have, want)) {
       want.remove();
     } else {
-      if (have) /** @type {ChildNode} */ (have).replaceWith(want);
+      if (have) have.replaceWith(want);
       else old.appendChild(want);
     }
     have = next;
