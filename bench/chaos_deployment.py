@@ -10,7 +10,7 @@ import httpx2
 from redis import Redis
 
 from tests.failover import ClusterProcess
-from tests.running import Process, RedisProcess, free_port, process
+from tests.running import Process, RedisProcess, free_port, process, server
 
 KEY = "sk-chaos"
 DRAIN_S = 2
@@ -47,7 +47,7 @@ class Replica:
     def start(self) -> None:
         """Start it; it is not ready yet."""
         self._starts += 1
-        self._process = self._stack.enter_context(process("serve", log=self.log, **self._environment))
+        self._process = self._stack.enter_context(server(log=self.log, **self._environment))
 
     @property
     def pid(self) -> int:
