@@ -18,3 +18,6 @@ for written in (numbers.count, numbers.compact, numbers.money, numbers.seconds, 
 templates.env.globals["base_css"] = inline.element("style", inline.BASE_CSS)
 templates.env.globals["boot_js"] = inline.element("script", inline.BOOT_JS)
 templates.env.filters["several"] = numbers.several
+# The first reader of the chat does not wait for what it is made of to be compiled.
+for page in ("base.html", "chat.html"):
+    templates.env.get_template(page)
