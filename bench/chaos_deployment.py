@@ -101,16 +101,18 @@ class Deployment:
         return f"http://127.0.0.1:{self.sandbox_port}"
 
     def __enter__(self) -> "Deployment":
-        self._stack = ExitStack()
         options = ("--port", str(self.sandbox_port), "--speed", str(self._speed), "--control", "--quiet")
-        self._stack.enter_context(process("sandbox", *options, log=self.folder / "sandbox.log"))
-        self.storage.start()
-        self._stack.callback(self.storage.stop)
-        for _ in range(self._count):
-            replica = Replica(self.folder, self._environment)
-            replica.start()
-            self._stack.callback(replica.close)
-            self.replicas.append(replica)
+        # What was started is ended also when something else does not start.
+        with ExitStack() as stack:
+            stack.enter_context(process("sandbox", *options, log=self.folder / "sandbox.log"))
+            stack.callback(self.storage.stop)
+            self.storage.start()
+            for _ in range(self._count):
+                replica = Replica(self.folder, self._environment)
+                stack.callback(replica.close)
+                replica.start()
+                self.replicas.append(replica)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
