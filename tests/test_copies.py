@@ -7,9 +7,10 @@ import pytest
 
 from app.prompt.context import Parameters, Ttl
 from app.store import keys
-from app.store.connection import Step, Store
+from app.store.connection import Store
 from app.store.contexts import Contexts
 from app.store.sessions import Sessions
+from app.store.step import Step
 from app.store.turns import Turns
 from app.turns.conversations import Conversations, NoSuchTurn, UnknownSession
 from app.turns.met import Met

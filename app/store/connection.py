@@ -10,36 +10,27 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any, TypeVar
 
 from redis.crc import key_slot
 from redis.exceptions import (
-    AskError,
-    AuthenticationError,
-    BusyLoadingError,
-    ClusterDownError,
     ConnectionError,
     MovedError,
     NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
     ResponseError,
     TimeoutError,
-    TryAgainError,
 )
 
 from app.store.address import Endpoint, Kind, parse_address
 from app.store.line import Command as Command
 from app.store.nodes import COMMAND_TIMEOUT_S, Node, Nodes, Unreachable, noticing_loss
 from app.store.outage import Outage
+from app.store.step import Step, is_away, is_passing, named
 
 # A connection that was lost, or a slot that has moved, is worth another try; a Redis that does not answer is not.
 PAUSES_S = (0.02, 0.04, 0.08)
-# What servers say that are there and take nothing, also from within a script.
-AWAY = ("MISCONF", "OOM", "READONLY", "LOADING", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "UNBLOCKED")
 
 POLL_S = 0.025
 POLL_SHARE = 0.2
@@ -59,43 +50,6 @@ class StoreUnavailable(Exception):
 
 class StoreClosed(Exception):
     """This process has closed the store, because it ends: there is nothing to wait for."""
-
-
-@dataclass(slots=True, eq=False)
-class Step:
-    """Commands over keys of one slot (None: of any), in order; all of them or none, if `whole`."""
-
-    slot: int | None
-    commands: list[Command]
-    whole: bool = False
-    answers: list[Any] = field(default_factory=list)
-    error: Exception | None = None
-    asking: Endpoint | None = None
-
-    def wire(self) -> list[Command]:
-        """What is sent for it."""
-        if self.whole:
-            return [("MULTI",), *self.commands, ("EXEC",)]
-        return [("ASKING",), *self.commands] if self.asking else self.commands
-
-    def take(self, node: Node, answers: list[Any]) -> None:
-        """Read the answers to what was sent: they are its own, or say why it was not done."""
-        if self.whole:
-            *queued, done = answers
-            refusal = next((answer for answer in queued if isinstance(answer, Exception)), done)
-            self.error = refusal if isinstance(done, Exception) else None
-            answers = [] if self.error else done
-        else:
-            answers = answers[1:] if self.asking else answers
-            self.error = None
-            for answer in answers:
-                if isinstance(answer, Exception) and is_away(answer):
-                    self.error = answer
-                    break
-        self.answers = node.shaped(self.commands, answers)
-        asked_elsewhere = isinstance(self.error, AskError) and not isinstance(self.error, MovedError)
-        # Redis takes no ASKING within a transaction: that waits until its slot has moved.
-        self.asking = _named(self.error, node) if asked_elsewhere and not self.whole else None
 
 
 class Store:
@@ -235,7 +189,7 @@ class Store:
             if bug := next((error for error in errors if not is_away(error)), None):
                 raise bug
             late = time.monotonic() > started + COMMAND_TIMEOUT_S
-            if pause is None or late or not all(map(_is_passing, errors)):
+            if pause is None or late or not all(map(is_passing, errors)):
                 if in_part:
                     return
                 raise self._away(errors[0]) from errors[0]
@@ -274,7 +228,7 @@ class Store:
                 place += len(wire)
         for step in steps:
             if step.error is not None and step.asking is None:
-                self._nodes.suspect(_named(step.error, node))
+                self._nodes.suspect(named(step.error, node))
 
     @contextmanager
     def _reaching_redis(self) -> Iterator[None]:
@@ -297,12 +251,6 @@ class Store:
         return StoreUnavailable(f"Redis is away: {said}", self._outage)
 
 
-def _named(error: Exception | None, node: Node) -> Endpoint | None:
-    """The node to which `node` sent us on."""
-    # It names no host when that is its own.
-    return Endpoint(error.host or node.endpoint.host, error.port) if isinstance(error, AskError) else None
-
-
 def _granted(answers: list[Any]) -> list[Any]:
     for answer in answers:
         if isinstance(answer, Exception):
@@ -322,21 +270,6 @@ async def _messages(subscription: Any) -> AsyncIterator[bytes | None]:
         elif message["type"] in ("subscribe", "message"):
             yield message["data"] if message["type"] == "message" else None
         asked = message is None
-
-
-def is_away(error: Exception) -> bool:
-    """Whether Redis is not there to take what we write: gone, loading, a replica, full, unable to write its disk, …"""
-    if isinstance(error, ResponseError):
-        elsewhere = isinstance(error, AskError | TryAgainError | ClusterDownError | ReadOnlyError | OutOfMemoryError)
-        return elsewhere or any(code in str(error) for code in AWAY)
-    return isinstance(error, ConnectionError | TimeoutError | OSError)
-
-
-def _is_passing(error: Exception) -> bool:
-    """Whether the same command may well be taken in an instant, here or elsewhere."""
-    if isinstance(error, BusyLoadingError | AuthenticationError):
-        return False
-    return isinstance(error, ConnectionError | AskError | TryAgainError | ReadOnlyError)
 
 
 async def persistently(step: Callable[[], Awaitable[T]]) -> T:
