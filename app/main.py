@@ -50,6 +50,7 @@ from app.turns.services import Services
 from app.upstream.client import Upstream
 from app.warm.changes import Changes
 from app.warm.coordinator import Coordinator
+from app.warm.expecting import Expecting
 from app.warm.patience import Patience
 from app.warm.prefixes import Prefixes
 from app.warm.prospects import Prospects
@@ -104,7 +105,6 @@ def create_app(
     coordinator = Coordinator(
         warms=warms,
         writer=writer,
-        changes=Changes(stored_contexts, prefixes, warms, uses),
         ledger=ledger,
         speculation=speculation,
         uses=uses,
@@ -121,6 +121,7 @@ def create_app(
         journal=Journal(stored_turns),
         met=met,
         coordinator=coordinator,
+        expecting=Expecting(warms, Changes(stored_contexts, prefixes, warms, uses)),
         prefixes=prefixes,
         ledger=ledger,
         upstream=upstream,

@@ -22,7 +22,7 @@ from app.turns.running import Running
 from app.turns.services import Services
 from app.turns.tail import Tail
 from app.turns.watch import VOUCHED_MS, Watch
-from app.warm.coordinator import Plan
+from app.warm.expecting import Plan
 
 MAX_REQUEST_BYTES = 32_000_000
 # Leaving a turn takes a few round trips to Redis; clients wait no longer for one that is away.

@@ -7,7 +7,7 @@ from app.ledger.book import Call
 from app.ledger.verdict import Expectation, Timing
 from app.turns.answer import Answer
 from app.upstream.errors import UpstreamError
-from app.warm.coordinator import Plan
+from app.warm.expecting import Plan
 
 
 class Attempt:

@@ -15,7 +15,7 @@ async def judge_answer(
     pace = await services.ledger.pace(model)
     expected = attempt.expected
     if attempt.plan is not None:
-        expected = await services.coordinator.explain(session, attempt.plan, expected)
+        expected = await services.expecting.explain(session, attempt.plan, expected)
     return judge(
         model,
         answer.usage,

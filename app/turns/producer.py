@@ -35,7 +35,7 @@ from app.turns.replay import Replayed
 from app.turns.services import Services
 from app.upstream.errors import UpstreamError
 from app.upstream.events import Event
-from app.warm.coordinator import Plan
+from app.warm.expecting import Plan
 from app.warm.prefixes import ContextGone
 
 log = logging.getLogger("headstart.turn")
@@ -171,7 +171,7 @@ class Producer:
             plan = await persistently(lambda: coordinator.join(self.session, planned))
             self._waited_s += time.monotonic() - began
         attempt.plan = plan
-        attempt.expected = await persistently(lambda: coordinator.expectation(self.session, plan))
+        attempt.expected = await persistently(lambda: services.expecting.of(self.session, plan))
         prefix = transcript.prefix()
         tail = ask_tail(
             self._question,

@@ -10,6 +10,7 @@ from app.turns.journal import Journal
 from app.turns.met import Met
 from app.upstream.client import Upstream
 from app.warm.coordinator import Coordinator
+from app.warm.expecting import Expecting
 from app.warm.prefixes import Prefixes
 
 
@@ -24,6 +25,7 @@ class Services:
     journal: Journal
     met: Met
     coordinator: Coordinator
+    expecting: Expecting
     prefixes: Prefixes
     ledger: Ledger
     upstream: Upstream

@@ -11,12 +11,12 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from app.ledger.book import Ledger
 from app.ledger.usage import Usage
-from app.ledger.verdict import Expectation, Reason
+from app.ledger.verdict import Reason
 from app.models import find_model, is_known
 from app.prompt.context import Parameters, Ttl
 from app.store.connection import StoreUnavailable, persistently, relinquish
@@ -24,14 +24,14 @@ from app.store.sessions import SessionRecord
 from app.store.uses import Uses
 from app.store.warms import COLD, Claim, WarmRecord, Warms, WarmState
 from app.upstream.errors import UpstreamCode, UpstreamError
-from app.warm.changes import Changes
+from app.warm.expecting import Plan
 from app.warm.lifetime import Gaps, choose_ttl
 from app.warm.patience import Patience
 from app.warm.policy import Skip, Trigger
 from app.warm.prefixes import ContextGone
 from app.warm.prospects import Prospects
 from app.warm.speculation import Grant, Speculation
-from app.warm.writer import TTL_MS, Writer, failed, written
+from app.warm.writer import TTL_MS, Writer, failed, may_have_been_billed, written
 
 log = logging.getLogger("headstart.warm")
 
@@ -44,19 +44,6 @@ REST_MS = 2_000
 POLL_S = 0.05
 CLOSE_WITHIN_S = 0.5
 
-PlanKind = Literal["hit", "join", "cold"]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a question can count on: the state of its prefix as it stood, and the claim it holds, if it will write it."""
-
-    kind: PlanKind
-    digest: str
-    record: WarmRecord
-    fence: int | None
-    now_ms: int
-
 
 class Coordinator:
     """Warms prefixes for sessions, in the background of this process."""
@@ -66,7 +53,6 @@ class Coordinator:
         *,
         warms: Warms,
         writer: Writer,
-        changes: Changes,
         ledger: Ledger,
         speculation: Speculation,
         uses: Uses,
@@ -75,7 +61,6 @@ class Coordinator:
     ) -> None:
         self._warms = warms
         self._writer = writer
-        self._changes = changes
         self._ledger = ledger
         self._speculation = speculation
         self._uses = uses
@@ -170,25 +155,6 @@ class Coordinator:
             # If it failed, the first of those who waited goes cold, and the others join that.
             plan = await self.plan(session, again=True)
         return plan
-
-    async def expectation(self, session: SessionRecord, plan: Plan) -> Expectation:
-        """How many tokens a question under `plan` should read from the cache, and why not its whole prefix, if so."""
-        if plan.kind == "hit":
-            return Expectation(plan.record.tokens or 0, None)
-        earlier = await self._warms.get_all(list(session.digests[:-1]))
-        known = [record.tokens or 0 for record, _ in earlier if record.state is WarmState.WARM]
-        reason, detail = _why_cold(plan.record, plan.now_ms)
-        return Expectation(max(known, default=0), reason, detail)
-
-    async def explain(self, session: SessionRecord, plan: Plan, expected: Expectation) -> Expectation:
-        """`expected`, with a better reason than "not warmed" if there is one: what differs from a prefix that is warm.
-
-        Looks at whole prefixes, so it is for afterwards.
-        """
-        if expected.reason != Reason.NOT_WARMED or expected.detail is not None or len(session.digests) > 1:
-            return expected
-        change = await self._changes.since_warm(session, plan.now_ms)
-        return expected if change is None else replace(expected, reason=change.reason, detail=change.detail)
 
     async def wrote(self, session: SessionRecord, plan: Plan, usage: Usage, message_id: str | None) -> None:
         """The answer to a question under `plan` has begun, so its prefix is cached from the start of its request."""
@@ -305,9 +271,10 @@ class Coordinator:
         task.add_done_callback(self._running.discard)
 
     async def _write(self, session: SessionRecord, digest: str, claim: Claim, grant: Grant, trigger: Trigger) -> None:
-        record, fence = COLD, claim.fence or 0
+        record, fence, this = COLD, claim.fence or 0, asyncio.current_task()
+        assert this is not None
         try:
-            async with self.holding(digest, fence, _giving_up_this_task()):
+            async with self.holding(digest, fence, lambda: _give_up(this)):
                 prefix = await self._writer.prefix(session)
                 # From here on there may have been a call, whatever becomes of it.
                 record = replace(COLD, reason=Reason.WARM_ABANDONED)
@@ -321,7 +288,7 @@ class Coordinator:
             log.exception("warm %s of session %s failed", digest[:12], session.id)
         finally:
             await persistently(lambda: self._warms.settle(digest, fence, record))
-            if not _may_have_been_billed(record):
+            if not may_have_been_billed(record):
                 await persistently(lambda: self._speculation.settle(grant, record.cost_usd))
             if record.state is WarmState.WARM:
                 await persistently(lambda: self._speculation.learn(session, trigger, used=False))
@@ -364,12 +331,6 @@ class Coordinator:
             await asyncio.sleep(POLL_S)
 
 
-def _giving_up_this_task() -> Callable[[], None]:
-    task = asyncio.current_task()
-    assert task is not None
-    return lambda: _give_up(task)
-
-
 def _give_up(task: asyncio.Task[None]) -> None:
     """Have a warm end its call: once, and not before it has begun, so that it can close its books."""
 
@@ -381,24 +342,7 @@ def _give_up(task: asyncio.Task[None]) -> None:
     asyncio.get_running_loop().call_soon(cancel)
 
 
-def _may_have_been_billed(record: WarmRecord) -> bool:
-    """Whether a call ended without an answer that says what it cost: then its reservation stands."""
-    silent = (UpstreamCode.UNREACHABLE, UpstreamCode.TIMEOUT, UpstreamCode.GARBLED)
-    return record.reason in (Reason.WARM_ABANDONED, *silent)
-
-
 def _wants_call(record: WarmRecord, now_ms: int) -> bool:
     if record.state is WarmState.WARM:
         return (record.expires_ms or 0) <= now_ms + MARGIN_MS
     return record.state not in (WarmState.WARMING, WarmState.SKIPPED)
-
-
-def _why_cold(record: WarmRecord, now_ms: int) -> tuple[str, str | None]:
-    if record.state is WarmState.FAILED:
-        return Reason.WARM_FAILED, record.detail
-    if record.state is WarmState.WARMING and record.started_ms is not None:
-        age_s = (now_ms - record.started_ms) / 1000
-        return Reason.NOT_WARMED, f"its warm began only {age_s:.1f} s before the question, which did not wait for it"
-    if record.reason == Reason.EXPIRED and record.expires_ms is not None:
-        return Reason.EXPIRED, f"expired {(now_ms - record.expires_ms) / 1000:.1f} s before the question"
-    return record.reason or Reason.NOT_WARMED, None

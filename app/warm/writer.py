@@ -149,3 +149,9 @@ def written(usage: Usage, message_id: str | None, expires_ms: int) -> WarmRecord
 def failed(error: UpstreamError) -> WarmRecord:
     """The state after a call that failed."""
     return WarmRecord(WarmState.FAILED, reason=error.code, detail=error.detail)
+
+
+def may_have_been_billed(record: WarmRecord) -> bool:
+    """Whether a call ended without an answer that says what it cost: then its reservation stands."""
+    silent = (UpstreamCode.UNREACHABLE, UpstreamCode.TIMEOUT, UpstreamCode.GARBLED)
+    return record.reason in (Reason.WARM_ABANDONED, *silent)
