@@ -80,3 +80,23 @@ async def test_who_waits_for_redis_waits_no_more_when_this_process_has_closed_th
     await store.close()
     ended = await asyncio.wait_for(asyncio.gather(*waiting.tasks, return_exceptions=True), 30)
     assert {type(one) for one in ended} == {StoreClosed}
+
+
+async def test_who_connects_to_redis_hears_that_this_process_has_closed_the_store_and_is_not_cancelled() -> None:
+    greeted = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        greeted.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as silent:
+        store = Store(f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}/0")
+        waiting = [asyncio.create_task(persistently(partial(store.do, "GET", f"hs:{one}"))) for one in range(3)]
+        await asyncio.wait_for(greeted.wait(), 30)
+        given_up = waiting.pop()
+        given_up.cancel()
+        await store.close()
+        ended = await asyncio.wait_for(asyncio.gather(*waiting, given_up, return_exceptions=True), 30)
+    assert [type(one) for one in ended] == [StoreClosed, StoreClosed, asyncio.CancelledError]

@@ -103,7 +103,12 @@ class Node:
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._connect())
             self._connecting.add_done_callback(self._made)
-        return await asyncio.shield(self._connecting)
+        connecting = self._connecting
+        # Not `shield`: closing this node would look to all who wait here as if they had been cancelled themselves.
+        await asyncio.wait((connecting,))
+        if connecting.cancelled():
+            raise ConnectionError("the connection was closed before it was there")
+        return connecting.result()
 
     async def _connect(self) -> Line:
         connection = self._pool.make_connection()
