@@ -19,14 +19,18 @@
     if (act) held.push(act);
   }
 
+  /** @param {HTMLTextAreaElement} field whose text is on its way, and stays as it was when it was sent */
+  function fix(field) {
+    field.readOnly = field.value.trim() !== '';
+  }
+
   /** @param {KeyboardEvent} event one that ends an input method's composition is not ours */
   function keyed(event) {
     const { target, key, isComposing, keyCode } = event;
     if (isComposing || keyCode === 229 || !(target instanceof HTMLElement)) return;
     const modified = event.altKey || event.ctrlKey || event.metaKey;
     if (target instanceof HTMLTextAreaElement && key === 'Enter' && !event.shiftKey && !modified && !ONLY_TOUCH) {
-      // The question stays as it was sent.
-      target.readOnly = target.value.trim() !== '';
+      fix(target);
       hold(event, () => /** @type {HTMLElement|null} */ (target.form?.querySelector('[type=submit]'))?.click());
     } else if (event.altKey || (modified && key === 'k') || (/^[/?]$/.test(key) && !target.matches('input, textarea'))) {
       hold(event, () => target.dispatchEvent(new KeyboardEvent(event.type, event)));
@@ -42,7 +46,9 @@
   /** @param {MouseEvent} event */
   function clicked(event) {
     const button = event.target instanceof Element && event.target.closest('button');
-    if (button) hold(event, () => button.click());
+    if (!button) return;
+    if (button.matches('.send, #another')) document.querySelectorAll('textarea').forEach(fix);
+    hold(event, () => button.click());
   }
 
   /** @param {Event} event */

@@ -100,6 +100,16 @@ def test_send_can_be_reached_early_by_the_keyboard_and_sends_once(chat: Chat, ea
     assert [turn["question"] for turn in chat.stored()["turns"]] == ["What is a Future?"]
 
 
+def test_questions_that_are_to_be_asked_together_can_be_so_early(chat: Chat, early: Callable[..., Held]) -> None:
+    held = early()
+    chat.input.fill("What is a Future?")
+    chat.page.get_by_role("button", name="Ask another, too").click()
+    chat.input.press_sequentially("And a Task?")
+    held.arrive()
+    expect(chat.page.locator("#queued span")).to_have_text(["What is a Future?"])
+    expect(chat.input).to_be_editable()
+
+
 def test_what_is_written_early_stays_and_warms(chat: Chat, early: Callable[..., Held]) -> None:
     warmed = warms(chat.page)
     held = early()
