@@ -66,7 +66,12 @@ export class Contexts {
   /** @param {HTMLDetailsElement} about */
   async #delete(about) {
     const name = this.select.selectedOptions[0].textContent || '';
-    const warning = `“${name}” will be erased. Conversations about it stay to be read, but nothing more can be asked in them. That cannot be undone.`;
+    // Two may be the same but for their names: then the other has all that was asked.
+    const kept = [...this.select.options].find((option) => option.value === this.value && !option.selected)?.textContent;
+    const after = kept
+      ? `“${kept}” has the same documents: conversations about them go on.`
+      : 'Conversations about it stay to be read, but nothing more can be asked in them.';
+    const warning = `“${name}” will be erased. ${after} That cannot be undone.`;
     if (!(await confirmed('Delete this context?', warning))) return;
     try {
       await send('DELETE', `/api/contexts/${about.dataset.context}?${new URLSearchParams({ name })}`);

@@ -370,7 +370,7 @@ def test_a_context_of_ones_own_is_deleted_from_its_sheet_and_no_other(chat: Chat
     conversation = page.url
     own(chat).get_by_role("button", name="Delete…").click()
     asking = page.get_by_role("dialog", name="Delete this context?")
-    expect(asking).to_contain_text("“<b>Mine</b>” will be erased.")
+    expect(asking).to_contain_text("“<b>Mine</b>” will be erased. Conversations about it stay to be read")
     asking.get_by_role("button", name="Keep it").click()
     expect(page.get_by_role("button", name="Delete…")).to_be_focused()
     page.keyboard.press("Enter")
@@ -399,14 +399,20 @@ def test_of_two_contexts_with_the_same_content_the_one_that_is_picked_is_shown_a
     chat.open(f"/?context={made[0]}")
     expect(page.locator(".about:visible")).to_have_count(1)
     page.get_by_label("Context").select_option(label="This/one")
+    chat.expect_state(chat.ask("What is in here?"), "done")
+    conversation = page.url
+    page.goto(f"{chat.url}/?context={made[0]}")
+    page.get_by_label("Context").select_option(label="This/one")
     expect(page.get_by_role("heading", name="Ask about This/one")).to_be_visible()
     expect(page.get_by_role("heading", name="Ask about That one")).to_be_hidden()
     own(chat).get_by_role("button", name="Delete…").click()
     asking = page.get_by_role("dialog", name="Delete this context?")
-    expect(asking).to_contain_text("“This/one” will be erased.")
+    expect(asking).to_contain_text("“This/one” will be erased. “That one” has the same documents")
     asking.get_by_role("button", name="Delete", exact=True).click()
     page.wait_for_url(f"{chat.url}/")
     expect(page.get_by_label("Context").locator("option")).to_have_text(["asyncio", "That one"])
+    page.goto(conversation)
+    chat.expect_state(chat.ask("And now?"), "done")
 
 
 def test_a_context_that_could_not_be_deleted_says_so_and_one_that_is_gone_already_is_gone(
