@@ -10,6 +10,7 @@ import { Contexts } from './contexts.js';
 import { Conversation } from './conversation.js';
 import { branchOff, Lanes, withoutHeadstart } from './lanes.js';
 import { Notice } from './notice.js';
+import { Quoting } from './quoting.js';
 import { listenForKeys } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
 import { Source } from './source.js';
@@ -59,6 +60,11 @@ class Chat {
       stop: () => this.stop(),
     });
     this.together = new Together(this.composer);
+    this.quoting = new Quoting(element('quote'), (words) => {
+      // There it lies over the input.
+      if (!matchMedia('(min-width: 64rem)').matches) this.source.close();
+      this.composer.quote(words);
+    });
     this.lanes = new Lanes({ go: (session) => this.go(session), changed: () => this.#settle() });
     this.sidebar = new Sidebar({ current: () => this.#session, go: (session) => this.go(session), gone: () => this.fresh(), renamed: entitle });
     this.#listen();
@@ -91,6 +97,7 @@ class Chat {
       edit: () => this.conversation.last?.edit(),
       again: () => this.conversation.last?.askAgain(),
       another: () => this.together.another.click(),
+      quote: () => this.quoting.now(),
     });
     addEventListener('popstate', () => location.hash || this.load());
     document.addEventListener('visibilitychange', () => {

@@ -58,6 +58,16 @@ export class Composer {
     this.#settle();
   }
 
+  /** @param {string} words that the question is about: below them it can be written */
+  quote(words) {
+    if (this.#locked) return;
+    const before = this.value.trimEnd();
+    this.value = `${before && `${before}\n\n`}${words.replace(/^/gm, '> ')}\n\n`;
+    this.input.focus();
+    this.input.setSelectionRange(this.value.length, this.value.length);
+    this.input.scrollTop = this.input.scrollHeight;
+  }
+
   submit() {
     if (this.#locked || !this.value.trim()) return;
     if (document.activeElement === this.sendButton) this.input.focus();

@@ -12,7 +12,7 @@ export function sends({ key, shiftKey, ctrlKey, metaKey, isComposing, keyCode })
 }
 
 /** @type {Record<string, string>} by the key's place, which says the same on every layout */
-const WITH_ALT = { KeyN: 'fresh', KeyB: 'sidebar', KeyC: 'copy', KeyI: 'focus', KeyE: 'edit', KeyA: 'again', KeyT: 'another' };
+const WITH_ALT = { KeyN: 'fresh', KeyB: 'sidebar', KeyC: 'copy', KeyI: 'focus', KeyE: 'edit', KeyA: 'again', KeyT: 'another', KeyQ: 'quote' };
 
 /** @param {EventTarget|null} target */
 const typing = (target) =>

@@ -164,6 +164,45 @@ def test_without_a_clipboard_it_is_copied_as_a_selection_is(written: Chat, cited
     assert page.evaluate("board.readText()") == CODE
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_words_that_are_selected_in_an_answer_or_its_source_can_be_asked_about(
+    written: Chat, cited: Locator, width: int
+) -> None:
+    page = written.page
+    page.set_viewport_size({"width": width, "height": 800})
+    button = page.get_by_role("button", name="Ask about this")
+    said = cited.get_by_text("Anna is the heaviest")
+    cited.locator(".question").click(click_count=3)
+    written.input.fill("Before.")
+    said.click(click_count=3, position={"x": 5, "y": 5})
+    expect(button).to_be_in_viewport(ratio=1)
+    button.click()
+    expect(written.input).to_be_focused()
+    expect(button).to_be_hidden()
+    # Neither the number of the citation nor what stands above code is among the words.
+    quoted = "> Anna is the heaviest. So it is."
+    expect(written.input).to_have_value(f"Before.\n\n{quoted}\n\n")
+    written.input.fill("")
+    cited.locator("figure").evaluate("node => getSelection().selectAllChildren(node)")
+    expect(button).to_be_visible()
+    page.keyboard.press("Alt+q")
+    code = "\n".join(f"> {line}" for line in CODE.split("\n"))
+    expect(written.input).to_have_value(f"{code}\n\n")
+
+    written.input.fill("")
+    cited.locator(".cite").click()
+    source = page.get_by_role("complementary", name="Source")
+    source.locator("mark").click(click_count=3)
+    button.click()
+    expect(written.input).to_have_value(re.compile(r"^> .*Anna has 1200 tons"))
+    expect(written.input).to_be_in_viewport()
+    page.keyboard.press("Escape")
+    said.click(click_count=3, position={"x": 5, "y": 5})
+    expect(button).to_be_visible()
+    written.input.click()
+    expect(button).to_be_hidden()
+
+
 def test_what_came_of_an_answer_that_was_stopped_can_be_copied(written: Chat, writer: Writer) -> None:
     page = written.page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
