@@ -41,6 +41,8 @@ class Chat {
   #running = null;
   #stay = new AbortController();
   #branching = false;
+  /** Tells this browser's other windows in which conversation something was asked. */
+  #asked = new BroadcastChannel('headstart.asked');
   /** When the question was begun, in `performance.now()`'s milliseconds; 0 before. */
   #typing = 0;
 
@@ -101,7 +103,12 @@ class Chat {
     });
     addEventListener('popstate', () => location.hash || this.load());
     document.addEventListener('visibilitychange', () => {
-      if (!document.hidden && document.activeElement === input && !this.#running) this.warmth.trigger('visible');
+      if (document.hidden) return;
+      if (document.activeElement === input && !this.#running) this.warmth.trigger('visible');
+      this.#learn();
+    });
+    this.#asked.addEventListener('message', ({ data }) => {
+      if (data === this.#session && !document.hidden) this.#learn();
     });
   }
 
@@ -236,11 +243,12 @@ class Chat {
     if (this.#running) return;
     const beside = this.together.take();
     const { signal } = this.#stay;
-    const after = this.conversation.turns.length;
     /** @type {import('./lanes.js').Lane[]} */
     let lanes = [];
     this.composer.lock(true);
     try {
+      const some = beside.without || beside.questions.length;
+      const after = some ? await this.#numberOf(this.conversation.last?.turn) : 0;
       const others = beside.questions.map(async (other) => branchOff(await this.#open(), after, other));
       if (beside.without) others.push(this.#open().then((session) => withoutHeadstart(session, after, question)));
       lanes = await this.lanes.open(others, signal);
@@ -268,7 +276,7 @@ class Chat {
     if (!session || this.#branching) return;
     this.#branching = true;
     try {
-      const branch = await branchOff(session, this.conversation.turns.indexOf(turn), question, signal);
+      const branch = await branchOff(session, (await this.#numberOf(turn)) - 1, question, signal);
       this.go(branch.session);
     } catch (error) {
       if (signal.aborted) return;
@@ -281,15 +289,40 @@ class Chat {
     if (await this.ask(question)) this.#learn();
   }
 
-  /** What has changed around the conversation: its warmth, and its branches. */
+  /** A turn's number in its session, where others may have asked meanwhile. @param {Turn} [turn] */
+  async #numberOf(turn) {
+    if (turn && !turn.number) await this.#learn();
+    if (turn?.number === 0) throw Problem.from(null);
+    return turn?.number ?? 0;
+  }
+
+  /** What has changed around the conversation: its warmth, its branches, and what was asked elsewhere. */
   async #learn() {
     const { signal } = this.#stay;
+    if (!this.#session) return;
     const told = await call('GET', `/api/sessions/${this.#session}`, undefined, signal).catch(() => null);
     this.sidebar.load();
     if (!told || signal.aborted) return;
     entitle(told.title);
-    this.conversation.joined(told.turns);
-    if (!this.#running) this.warmth.show(told.warm, true);
+    await this.#catchUp(told.turns, signal);
+    if (!signal.aborted && !this.#running) this.warmth.show(told.warm, this.conversation.turns.length > 0);
+  }
+
+  /** Shows what was asked elsewhere. @param {any[]} told the session's turns @param {AbortSignal} signal */
+  async #catchUp(told, signal) {
+    const missed = () => told.filter(({ turn }) => !this.conversation.find(turn));
+    if (missed().length) {
+      const whole = await call('GET', `/api/sessions/${this.#session}?render=html`, undefined, signal).catch(() => null);
+      // What is being asked here comes with its own answer.
+      if (!whole || signal.aborted || this.composer.locked) return;
+      told = whole.turns;
+    }
+    this.conversation.joined(told);
+    const turns = missed().map((one) => turnFrom(this.#session, one));
+    if (!turns.length) return;
+    this.conversation.insert(turns);
+    const last = turns.at(-1);
+    if (last?.state === 'running' && !this.#running) this.#attend(last, null);
   }
 
   /** @param {Turn} turn @param {Response|null} response */
@@ -298,6 +331,7 @@ class Chat {
     // Until the server tells its title, which it does with the answer's end.
     if (document.title === NAMELESS) entitle(turn.question.trim().slice(0, TITLE_CHARS));
     this.conversation.add(turn);
+    this.#asked.postMessage(turn.session);
     this.#attend(turn, response);
     this.sidebar.load();
     if (document.activeElement !== document.body && document.activeElement?.checkVisibility() === false) this.composer.input.focus();
@@ -308,7 +342,8 @@ class Chat {
     if (this.#missed(problem)) return;
     if (problem.code === 'turn_running') {
       this.notice.say('An answer is still on its way here. Your question waits in the input.');
-      if (this.#session) await this.#show(this.#session, this.#stay.signal);
+      this.composer.lock(false);
+      await this.#learn();
       return;
     }
     // A server that could not reach Redis does not know either what became of the question.
@@ -322,9 +357,9 @@ class Chat {
   async #recover(question) {
     const { signal } = this.#stay;
     try {
-      const known = this.conversation.turns.length;
       const turns = this.#session ? (await call('GET', `/api/sessions/${this.#session}?render=html`, undefined, signal)).turns : [];
-      if (turns.length > known && turns.at(-1).question === question) this.#accepted(turnFrom(this.#session, turns.at(-1)), null);
+      const last = turns.at(-1);
+      if (last?.question === question && !this.conversation.find(last.turn)) this.#accepted(turnFrom(this.#session, last), null);
       else await this.ask(question, true);
     } catch (error) {
       if (!signal.aborted) await this.#refused(Problem.from(error), question, true);
@@ -348,7 +383,8 @@ class Chat {
     if (signal.aborted) return;
     this.#running = null;
     this.#settle();
-    if (turn.state === 'failed' && !this.composer.value) this.composer.value = turn.question;
+    // What another window asked is not for this one's input.
+    if (turn.state === 'failed' && turn.clock && !this.composer.value) this.composer.value = turn.question;
     await this.#learn();
     if (this.composer.busy) this.warmth.trigger('keystroke');
   }

@@ -49,6 +49,10 @@ export class Composer {
     return document.activeElement === this.input && this.value.trim() !== '';
   }
 
+  get locked() {
+    return this.#locked;
+  }
+
   get value() {
     return this.input.value;
   }

@@ -183,8 +183,8 @@ export class TurnView {
   }
 }
 
-/** @typedef {{at: number, top: number, tool: string}} Place the number of a turn from 0, how far below the window it begins, in
- * pixels, and the title of the tool that was used on its question */
+/** @typedef {{at: number, top: number, tool: string}} Place the number of a turn in its session, how far below the window it
+ * begins, in pixels, and the title of the tool that was used on its question */
 
 const NEAR = 24;
 const page = document.documentElement;
@@ -261,12 +261,12 @@ export class Conversation {
   placeOf(turn) {
     const top = this.#views.get(turn)?.node.getBoundingClientRect().top ?? 0;
     const tool = /** @type {HTMLElement|null} */ (document.activeElement)?.title || '';
-    return { at: this.turns.indexOf(turn), top, tool };
+    return { at: turn.number, top, tool };
   }
 
   /** @param {Place} place */
   #stayAt({ at, top, tool }) {
-    const view = [...this.#views.values()][at];
+    const view = [...this.#views.values()].find(({ turn }) => turn.number === at);
     if (!view) return;
     this.#following = false;
     view.goTo(tool);
@@ -308,15 +308,39 @@ export class Conversation {
     [...this.#views.values()].findLast(({ turn }) => turn.answer)?.copy();
   }
 
-  /** @param {{branches: string[]}[]} told the session's turns, which know their branches */
+  /** @param {{turn: string, number: number, branches: string[]}[]} told the session's turns, which know their branches */
   joined(told) {
-    this.turns.forEach((turn, at) => {
-      const branches = told[at]?.branches;
+    for (const { turn: id, number, branches } of told) {
+      const turn = this.find(id);
+      if (!turn) continue;
+      turn.number = number;
       // What has not changed is not drawn again: somebody may be about to use it.
-      if (!branches || String(branches) === String(turn.branches)) return;
+      if (String(branches) === String(turn.branches)) continue;
       turn.branches = branches;
       this.#views.get(turn)?.joined();
-    });
+    }
+  }
+
+  /** @param {string} id */
+  find(id) {
+    return this.turns.find((turn) => turn.id === id);
+  }
+
+  /** Puts turns that were asked elsewhere where they belong; what the reader looks at stays where it is. @param {Turn[]} turns */
+  insert(turns) {
+    const seen = [...this.#views.values()].find(({ node }) => node.getBoundingClientRect().bottom > 0)?.node;
+    const top = seen?.getBoundingClientRect().top ?? 0;
+    for (const turn of turns) {
+      const view = new TurnView(turn, this.on);
+      const next = [...this.#views.values()].find((other) => !other.turn.number || other.turn.number > turn.number);
+      // One may stand in a row with what was asked beside it.
+      this.log.insertBefore(view.node, next ? next.node.closest('#log > *') : null);
+      this.#views = new Map([...this.#views, [turn, view]].sort(([a], [b]) => (a.number || Infinity) - (b.number || Infinity)));
+    }
+    this.hello.hidden = true;
+    this.#busy();
+    if (this.#following) toEnd();
+    else if (seen) scrollBy({ top: seen.getBoundingClientRect().top - top, behavior: 'instant' });
   }
 
   /** @param {Turn} turn */

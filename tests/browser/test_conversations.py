@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Locator, Page, Response, Route, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Response, Route, expect
 from redis import Redis
 
 from app.processes import EmbeddedRedis
@@ -264,6 +264,56 @@ def test_who_is_at_a_way_to_another_branch_stays_there_when_the_answer_ends(gate
     expect(way).to_be_focused()
     gated.page.keyboard.press("Enter")
     expect(asked(gated.turns.first)).to_contain_text("ship 41")
+
+
+def test_windows_of_one_conversation_show_what_the_others_asked_and_fork_where_the_reader_is(
+    gated: Chat, gate: Gate, context: BrowserContext
+) -> None:
+    page = gated.page
+    answered(gated, "Which ship is ship 1?")
+    other = Chat(context.new_page(), gated.url).open(f"/?session={gated.session}")
+    expect(other.turns).to_have_count(1)
+    # One that is in sight follows while it is answered, and leaves its reader alone.
+    gated.turns.first.get_by_role("button", name="Edit this question and ask again").click()
+    editor = page.get_by_label("Ask this instead")
+    editor.fill("Which ship is ship 100?")
+    gated.input.fill("Which ship is ship 5?")
+    editor.focus()
+    stood = editor.evaluate("node => node.getBoundingClientRect().top")
+    gate.hold_answers(after_deltas=3)
+    running = other.ask("Which ship is ship 2?")
+    expect(gated.turns.nth(1).locator(".prose")).not_to_be_empty()
+    gated.expect_state(gated.turns.nth(1), "running")
+    expect(editor).to_be_focused()
+    expect(editor).to_have_value("Which ship is ship 100?")
+    expect(gated.input).to_have_value("Which ship is ship 5?")
+    assert abs(editor.evaluate("node => node.getBoundingClientRect().top") - stood) < 1
+    gate.open_all()
+    other.expect_state(running, "done")
+    gated.expect_state(gated.turns.nth(1), "done")
+    page.get_by_role("button", name="Cancel").click()
+    # One that is out of sight catches up when it is looked at.
+    page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
+    answered(other, "Which ship is ship 3?")
+    expect(gated.turns).to_have_count(2)
+    page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    expect(gated.turns).to_have_count(3)
+    # And one that could not know, as another browser asked, learns it from its own next turn.
+    ask = page.request.post(f"{gated.url}/api/sessions/{gated.session}/ask", data={"question": "Which ship is ship 4?"})
+    assert ask.ok
+    gate.hold_answers(after_deltas=3)
+    gated.input.press("Enter")
+    turn = gated.turns.last
+    expect(asked(turn)).to_contain_text("ship 5?")
+    expect(turn.locator(".prose")).not_to_be_empty()
+    gate.open_all()
+    gated.expect_state(turn, "done")
+    expect(asked(gated.turns)).to_contain_text([f"ship {number}?" for number in range(1, 6)])
+    with page.expect_request("**/fork") as forked:
+        turn.get_by_role("button", name="Ask again, word for word").click()
+    assert forked.value.post_data_json == {"after_turn": 4}
+    expect(turn.locator(".asked")).to_contain_text("2/2")
+    gated.expect_state(turn, "done")
 
 
 def test_several_questions_are_asked_at_once_from_one_point(chat: Chat) -> None:

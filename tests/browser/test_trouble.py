@@ -164,6 +164,8 @@ def test_a_second_window_joins_the_running_answer_and_keeps_its_question(
     gated.input.focus()
     other = Chat(context.new_page(), gated.url).open(f"/?session={gated.session}")
     expect(other.input).to_be_enabled()
+    # It is not looked at, and so has not heard.
+    other.page.evaluate("Object.defineProperty(document, 'hidden', { value: true })")
     gate.hold_answers(after_deltas=3)
     turn = gated.ask("Which ship is ship 42?")
     expect(turn.locator(".prose")).not_to_be_empty()
