@@ -130,6 +130,8 @@ class Session(BaseModel):
     model_config = like(examples.BEGUN)
 
     session: str
+    conversation: str
+    """The same for a session and all that was forked from it."""
     context: str
     context_name: str
     model: str
@@ -215,8 +217,6 @@ class Conversation(Session):
 
     title: str
     """As its owner calls it, or its first question; empty before that."""
-    conversation: str
-    """The same for a session and all that was forked from it."""
     forked_from: Fork | None
     """Null also when that was erased."""
     turns: list[Turn]

@@ -50,6 +50,7 @@ VERDICT = {
 }
 BEGUN = {
     "session": SESSION,
+    "conversation": "d1" * 16,
     "context": CONTEXT,
     "context_name": "asyncio",
     "model": "claude-sonnet-5-5",
@@ -73,7 +74,6 @@ ANSWERED = {
 }
 WITH_TURNS = BEGUN | {
     "title": "How does a TaskGroup cancel its tasks?",
-    "conversation": "d1" * 16,
     "forked_from": {"session": "s_" + "c4" * 16, "after_turn": 0},
     "turns": [ANSWERED],
 }

@@ -202,6 +202,7 @@ def session_json(session: Session, warm: dict[str, Any], tokens: int | None) -> 
     """A session, with its `warm` as the contract shows it."""
     return {
         "session": session.id,
+        "conversation": session.family,
         "context": session.context,
         "context_name": session.context_name,
         "model": session.parameters["model"],

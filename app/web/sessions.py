@@ -76,7 +76,6 @@ async def show_session(session: str, rooms: InRooms, asker: Asker, render: Rende
     forked = {"session": branches.parent, "after_turn": branches.after_turn} if branches.parent else None
     return await _shown(rooms, found) | {
         "title": title_of(found, turns),
-        "conversation": found.family,
         "forked_from": forked,
         "turns": turns_told,
     }

@@ -8,6 +8,7 @@ import { keep } from './clocks.js';
 import { Composer } from './composer.js';
 import { Contexts } from './contexts.js';
 import { Conversation } from './conversation.js';
+import { keepDraft } from './drafts.js';
 import { branchOff, Lanes, withoutHeadstart } from './lanes.js';
 import { Notice } from './notice.js';
 import { Quoting } from './quoting.js';
@@ -33,6 +34,8 @@ const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id))
 class Chat {
   /** @type {string|null} */
   #session = null;
+  /** What the session has in common with its branches. */
+  #family = '';
   /** @type {Promise<string>|null} */
   #opening = null;
   /** @type {Promise<void>} */
@@ -68,7 +71,7 @@ class Chat {
       this.composer.quote(words);
     });
     this.lanes = new Lanes({ go: (session) => this.go(session), changed: () => this.#settle() });
-    this.sidebar = new Sidebar({ current: () => this.#session, go: (session) => this.go(session), gone: () => this.fresh(), renamed: entitle });
+    this.sidebar = new Sidebar({ current: () => this.#session, go: (session) => this.go(session), gone: () => this.fresh(), erased: (conversation) => keepDraft(conversation, ''), renamed: entitle });
     this.#listen();
     this.load();
     if (document.activeElement === this.composer.input) this.#turnedTo(this.composer.value ? 'keystroke' : 'focus');
@@ -136,11 +139,12 @@ class Chat {
     this.warmth.reset();
   }
 
-  /** A new conversation over the picked context. */
-  fresh() {
+  /** A new conversation over the picked context. @param {boolean} [along] what is written goes along */
+  fresh(along) {
     this.#leave();
     entitle('');
     this.conversation.replace([]);
+    this.composer.turnTo(this.contexts.value, along);
     this.sidebar.load();
     const address = `/?context=${encodeURIComponent(this.contexts.value)}`;
     if (location.search.includes('session=')) history.pushState(null, '', address);
@@ -155,6 +159,7 @@ class Chat {
     if (!id) {
       entitle('');
       this.contexts.pick(params.get('context') || this.contexts.value);
+      this.composer.turnTo(this.contexts.value);
       return this.conversation.replace([]);
     }
     this.#loading = this.#show(id, this.#stay.signal, place);
@@ -165,10 +170,13 @@ class Chat {
     try {
       const session = await call('GET', `/api/sessions/${encodeURIComponent(id)}?render=html`, undefined, signal);
       this.#session = session.session;
+      this.#family = session.conversation;
       this.contexts.pick(session.context, session.context_name);
       const turns = session.turns.map((/** @type {any} */ told) => turnFrom(session.session, told));
       entitle(session.title);
       this.conversation.replace(turns, place);
+      // Nobody comes back to a conversation in which nothing was asked, but to a new one.
+      this.composer.turnTo(turns.length || session.forked_from ? session.conversation : session.context);
       this.warmth.show(session.warm, turns.length > 0);
       this.sidebar.load();
       if (session.warm.state === 'warming') this.warmth.trigger('visible');
@@ -184,7 +192,7 @@ class Chat {
   /** @param {Problem} problem @returns {boolean} whether it was that the conversation is no more */
   #missed(problem) {
     if (problem.code !== 'session_not_found') return false;
-    this.fresh();
+    this.fresh(true);
     this.notice.say('That conversation is gone. This is a new one.');
     return true;
   }
@@ -194,8 +202,9 @@ class Chat {
     await this.#loading;
     if (this.#session) return this.#session;
     const { signal } = this.#stay;
-    this.#opening ??= call('POST', '/api/sessions', { context: this.contexts.value }, signal).then(({ session, warm }) => {
+    this.#opening ??= call('POST', '/api/sessions', { context: this.contexts.value }, signal).then(({ session, conversation, warm }) => {
       this.#session = session;
+      this.#family = conversation;
       this.warmth.show(warm);
       history.replaceState(null, '', `/?session=${encodeURIComponent(session)}`);
       return session;
@@ -330,6 +339,7 @@ class Chat {
     if (this.composer.value.trim() === turn.question.trim()) this.composer.value = '';
     // Until the server tells its title, which it does with the answer's end.
     if (document.title === NAMELESS) entitle(turn.question.trim().slice(0, TITLE_CHARS));
+    this.composer.turnTo(this.#family, true);
     this.conversation.add(turn);
     this.#asked.postMessage(turn.session);
     this.#attend(turn, response);

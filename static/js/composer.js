@@ -1,22 +1,15 @@
 // @ts-check
 /** The input: keys, height, the draft that outlives a reload, Send and Stop. Knows nothing of turns. */
+import { draftOf, keepDraft } from './drafts.js';
 import { onlyTouch, sends } from './shortcuts.js';
 
-const DRAFT = 'headstart.draft';
 const NOTICED_MS = 800;
-
-/** A browser may refuse to keep anything; then a draft lives as long as the page. */
-const kept = (() => {
-  try {
-    return sessionStorage;
-  } catch {
-    return null;
-  }
-})();
 
 export class Composer {
   #locked = false;
   #slow = 0;
+  /** @type {string|null} what the draft is written for */
+  #about = null;
 
   /**
    * @param {HTMLFormElement} form
@@ -28,8 +21,7 @@ export class Composer {
     this.sendButton = /** @type {HTMLButtonElement} */ (form.querySelector('.send'));
     this.stopButton = /** @type {HTMLButtonElement} */ (form.querySelector('.stop'));
     this.on = on;
-    // Somebody may have written before this was here.
-    this.value = this.value || kept?.getItem(DRAFT) || '';
+    this.#settle();
     if (!onlyTouch()) this.input.enterKeyHint = 'send';
     this.input.addEventListener('focus', () => on.about('focus'));
     this.input.addEventListener('input', () => {
@@ -72,6 +64,18 @@ export class Composer {
     this.input.scrollTop = this.input.scrollHeight;
   }
 
+  /**
+   * Goes on with the draft for something else.
+   * @param {string} about @param {boolean} [along] what is written goes along: also what was, before this was here
+   */
+  turnTo(about, along = this.#about === null) {
+    if (about === this.#about) return;
+    const text = along ? this.value : '';
+    if (along && this.#about !== null) keepDraft(this.#about, '');
+    this.#about = about;
+    this.value = text || draftOf(about);
+  }
+
   submit() {
     if (this.#locked || !this.value.trim()) return;
     if (document.activeElement === this.sendButton) this.input.focus();
@@ -106,7 +110,7 @@ export class Composer {
   }
 
   #settle() {
-    kept?.setItem(DRAFT, this.value);
+    if (this.#about !== null) keepDraft(this.#about, this.value);
     this.sendButton.disabled = this.#locked || !this.value.trim();
     if (CSS.supports('field-sizing', 'content')) return;
     this.input.rows = Math.min(10, this.value.split('\n').length + Math.floor(this.value.length / 80));

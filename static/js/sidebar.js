@@ -27,7 +27,7 @@ export class Sidebar {
   #chosen = null;
   #renaming = false;
 
-  /** @param {{current: () => string|null, go: (session: string) => void, gone: () => void, renamed: (title: string) => void}} chat */
+  /** @param {{current: () => string|null, go: (session: string) => void, gone: () => void, erased: (conversation: string) => void, renamed: (title: string) => void}} chat */
   constructor(chat) {
     this.chat = chat;
     this.node = element('sidebar');
@@ -253,6 +253,7 @@ export class Sidebar {
     }
     const current = this.list.querySelector(`[data-conversation="${listed.conversation}"] [aria-current]`);
     if (current) this.chat.gone();
+    this.chat.erased(listed.conversation);
     await this.load();
     this.search.focus();
   }

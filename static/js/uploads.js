@@ -5,6 +5,7 @@
  * until it has arrived.
  */
 import { call, Problem } from './api.js';
+import { draftOf, keepDraft } from './drafts.js';
 import { count, size } from './numbers.js';
 import { sift, sourcesIn, sourcesOf } from './sources.js';
 
@@ -249,7 +250,17 @@ export class Adding {
       this.#ended('');
       return this.#complain(`It was added, but no conversation could be opened. ${Problem.from(error).sentence}`);
     }
+    this.#bring(response.context);
     this.#added(response);
+  }
+
+  /** A question that is written for a new conversation is for this one. @param {string} context */
+  #bring(context) {
+    const value = (/** @type {string} */ id) => /** @type {HTMLInputElement|null} */ (document.getElementById(id))?.value || '';
+    const written = value('question');
+    if (!written || written !== draftOf(value('context'))) return;
+    keepDraft(value('context'), '');
+    keepDraft(context, written);
   }
 
   /** @param {{documents: number, skipped: LeftOut[]}} added */

@@ -630,6 +630,41 @@ def test_on_a_phone_the_list_is_a_drawer_that_leaves_the_page_alone(chat: Chat) 
     expect(sidebar(page)).to_be_hidden()
 
 
+def test_each_conversation_has_a_draft_and_each_context_one_for_a_new_conversation(gated: Chat) -> None:
+    page = gated.page
+    new = page.get_by_role("button", name="New conversation")
+    picker = page.locator("#context")
+    lighthouse, sample = str(picker.input_value()), picker.locator("option").first.get_attribute("value")
+    gated.input.fill("Which ship is ship 41?")
+    picker.select_option(sample)
+    expect(gated.input).to_have_value("")
+    gated.input.fill("What is a Future?")
+    picker.select_option(lighthouse)
+    expect(gated.input).to_have_value("Which ship is ship 41?")
+    gated.expect_chip("cold")
+    gated.input.press("Enter")
+    gated.expect_state(gated.turns.first, "done")
+    gated.input.fill("And ship 42?")
+    new.click()
+    expect(gated.turns).to_have_count(0)
+    expect(gated.input).to_have_value("")
+    rows(page).first.locator("a").click()
+    expect(gated.turns).to_have_count(1)
+    expect(gated.input).to_have_value("And ship 42?")
+    gated.turns.first.get_by_role("button", name="Ask again, word for word").click()
+    expect(gated.turns.first.locator(".asked")).to_contain_text("2/2")
+    gated.expect_state(gated.turns.first, "done")
+    expect(gated.input).to_have_value("And ship 42?")
+    page.reload()
+    expect(gated.input).to_have_value("And ship 42?")
+    rows(page).first.get_by_role("button", name="Rename, export or delete").click()
+    page.get_by_role("button", name="Delete…").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(gated.turns).to_have_count(0)
+    expect(gated.input).to_have_value("")
+    assert page.evaluate("JSON.parse(sessionStorage['headstart.drafts'])") == [[sample, "What is a Future?"]]
+
+
 def test_what_was_said_of_warmth_does_not_outlive_its_context(gated: Chat) -> None:
     gated.input.click()
     gated.expect_chip("warm")
@@ -646,12 +681,14 @@ def test_a_newcomer_adds_a_folder_asks_forks_stops_and_exports(gated: Chat, gate
     for number in range(12):
         lines = "\n".join(f"def ship_{number}_{line}(): return {line}" for line in range(200))
         (folder / f"ships_{number}.py").write_text(lines)
+    chat.input.fill("What is in here?")
     page.get_by_role("button", name="Add something to ask about").click()
     dialog = page.get_by_role("dialog", name="Ask about something of yours")
     expect(dialog.get_by_label("Name", exact=True)).to_have_attribute("placeholder", "A name")
     page.locator("#folder").set_input_files([folder])
     dialog.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_role("heading", name="Ask about lighthouse")).to_be_visible()
+    expect(chat.input).to_have_value("What is in here?")
     for question in ("What is in here?", "Which ships are there?", "Who counts them?"):
         answered(chat, question)
     chat.turns.nth(1).get_by_role("button", name="Edit this question and ask again").click()
