@@ -63,6 +63,7 @@ class Chat {
       about: (trigger) => this.#turnedTo(trigger),
       send: (question) => this.askTogether(question),
       stop: () => this.stop(),
+      held: (held) => this.warmth.hold(held),
     });
     this.together = new Together(this.composer);
     this.quoting = new Quoting(element('quote'), (words) => {
@@ -91,7 +92,7 @@ class Chat {
     }
     addEventListener('keydown', (event) => {
       const above = document.querySelector('dialog[open], :popover-open');
-      if (event.key === 'Escape' && !event.isComposing && !above && !this.contexts.close() && !this.source.close()) this.stop();
+      if (event.key === 'Escape' && !event.isComposing && !above && !this.contexts.close() && !this.source.close() && !this.composer.takeBack()) this.stop();
     });
     listenForKeys({
       fresh: () => element('new').click(),
@@ -134,6 +135,7 @@ class Chat {
     this.source.close();
     this.#stay = new AbortController();
     this.#session = this.#opening = this.#running = null;
+    this.composer.takeBack();
     this.composer.running(false, false);
     this.notice.clear();
     this.warmth.reset();
@@ -351,10 +353,10 @@ class Chat {
   async #refused(problem, question, again) {
     if (this.#missed(problem)) return;
     if (problem.code === 'turn_running') {
-      this.notice.say('An answer is still on its way here. Your question waits in the input.');
       this.composer.lock(false);
       await this.#learn();
-      return;
+      if (this.#running && !this.composer.value) this.composer.value = question;
+      if (this.#running && this.composer.value.trim() === question.trim()) return this.composer.submit();
     }
     // A server that could not reach Redis does not know either what became of the question.
     const lost = ['offline', 'store_unavailable'].includes(problem.code) || (!problem.code && problem.retryable);
@@ -395,8 +397,11 @@ class Chat {
     this.#settle();
     // What another window asked is not for this one's input.
     if (turn.state === 'failed' && turn.clock && !this.composer.value) this.composer.value = turn.question;
+    if (turn.state === 'failed') this.composer.takeBack();
     await this.#learn();
-    if (this.composer.busy) this.warmth.trigger('keystroke');
+    if (signal.aborted) return;
+    if (this.composer.held && !this.#running) this.composer.submit();
+    else if (this.composer.busy) this.warmth.trigger('keystroke');
   }
 
   /** The next question waits for the conversation's own answer alone, but all that runs can be stopped. */

@@ -10,10 +10,12 @@ export class Composer {
   #slow = 0;
   /** @type {string|null} what the draft is written for */
   #about = null;
+  #waits = false;
+  #held = false;
 
   /**
    * @param {HTMLFormElement} form
-   * @param {{about: (trigger: 'focus'|'keystroke') => void, send: (question: string) => void, stop: () => void}} on
+   * @param {{about: (trigger: 'focus'|'keystroke') => void, send: (question: string) => void, stop: () => void, held: (held: boolean) => void}} on
    */
   constructor(form, on) {
     this.form = form;
@@ -25,6 +27,7 @@ export class Composer {
     if (!onlyTouch()) this.input.enterKeyHint = 'send';
     this.input.addEventListener('focus', () => on.about('focus'));
     this.input.addEventListener('input', () => {
+      this.takeBack();
       this.#settle();
       on.about('keystroke');
     });
@@ -32,7 +35,7 @@ export class Composer {
     this.stopButton.addEventListener('click', () => on.stop());
     form.addEventListener('submit', (event) => {
       event.preventDefault();
-      this.submit();
+      if (!this.takeBack()) this.submit();
     });
   }
 
@@ -50,6 +53,7 @@ export class Composer {
   }
 
   set value(text) {
+    this.takeBack();
     this.input.value = text;
     this.#settle();
   }
@@ -76,10 +80,37 @@ export class Composer {
     this.value = text || draftOf(about);
   }
 
+  /** Sends the question, or holds it until the answer on its way has come. */
   submit() {
     if (this.#locked || !this.value.trim()) return;
+    if (this.#waits) return this.#hold(true);
+    this.#hold(false);
     if (document.activeElement === this.sendButton) this.input.focus();
     this.on.send(this.value);
+  }
+
+  /** Whether a question waits for an answer to end. */
+  get held() {
+    return this.#held;
+  }
+
+  /** @returns {boolean} whether there was a question held, which is only written now */
+  takeBack() {
+    const { held } = this;
+    this.#hold(false);
+    return held;
+  }
+
+  /** @param {boolean} on */
+  #hold(on) {
+    if (on === this.#held) return;
+    this.#held = on;
+    this.#label();
+    this.on.held(on);
+  }
+
+  #label() {
+    this.sendButton.textContent = this.#held ? 'Take back' : 'Send';
   }
 
   /** @param {boolean} on while the server has not yet accepted or refused the question */
@@ -88,19 +119,19 @@ export class Composer {
     this.input.readOnly = on;
     this.form.setAttribute('aria-busy', String(on));
     clearTimeout(this.#slow);
-    this.sendButton.textContent = 'Send';
+    this.#label();
     if (on) this.#slow = setTimeout(() => { this.sendButton.textContent = 'Sending…'; }, NOTICED_MS);
     this.#settle();
   }
 
   /** @param {boolean} waits the next question for an answer on its way @param {boolean} any is there to be stopped */
   running(waits, any) {
-    const held = [this.sendButton, this.stopButton].find((button) => button === document.activeElement);
+    const at = document.activeElement;
     // What is stopping may go on for a while beside what has only begun.
-    if (!any || (waits && !this.sendButton.hidden)) this.stopping(false);
-    this.sendButton.hidden = waits;
+    if (!any || (waits && !this.#waits)) this.stopping(false);
+    this.#waits = waits;
     this.stopButton.hidden = !any;
-    if (held?.hidden) this.input.focus();
+    if (at === this.stopButton && !any) this.input.focus();
   }
 
   /** @param {boolean} on while the server has been, or is still to be, told */
@@ -120,6 +151,6 @@ export class Composer {
   #key(event) {
     if (!sends(event)) return;
     event.preventDefault();
-    if (!this.sendButton.hidden) this.submit();
+    this.submit();
   }
 }

@@ -26,10 +26,11 @@ const MEANING = {
   skipped: 'Your question is answered all the same, only later.',
   failed: 'Your question can be asked all the same.',
   away: 'It is tried again until it answers.',
+  held: 'To take it back, press Esc or change it.',
 };
 
 /** @type {Record<string, string>} what is announced; that nothing has begun yet is no news */
-const NEWS = { warming: 'Warming.', warm: 'Warm.', skipped: 'Not warm.', failed: 'Not warm.' };
+const NEWS = { held: 'Your question is sent when this answer has ended.', warming: 'Warming.', warm: 'Warm.', skipped: 'Not warm.', failed: 'Not warm.' };
 
 /** @param {Warm} warm */
 const why = ({ reason, detail }) => detail || sentence(reason);
@@ -50,6 +51,7 @@ export class Warmth {
   #away = null;
   /** @type {'focus'|'keystroke'|'visible'|null} what it was not told, for that reason */
   #lost = null;
+  #held = false;
 
   /**
    * @param {{chip: HTMLElement, progress: HTMLProgressElement, spoken: HTMLElement, input: HTMLElement}} page
@@ -82,6 +84,12 @@ export class Warmth {
   /** What is known of the warmth may be wrong now. @param {Problem} problem */
   away(problem) {
     this.#away = problem;
+    this.#draw();
+  }
+
+  /** @param {boolean} on while a question waits for an answer to end, which is what there is to say then */
+  hold(on) {
+    this.#held = on;
     this.#draw();
   }
 
@@ -167,18 +175,19 @@ export class Warmth {
     const expired = this.#warm.state === 'warm' && this.#left() <= 0;
     if (expired) this.#warm = COLD;
     const away = this.#away;
-    const state = away ? 'away' : this.#warm.state;
+    const state = away ? 'away' : this.#held ? 'held' : this.#warm.state;
     const label = away ? away.sentence : this.#label(state);
     if (this.chip.textContent !== label) this.chip.textContent = label;
-    const done = away ? 0 : this.#done();
+    const done = away || this.#held ? 0 : this.#done();
     this.progress.hidden = !done;
     this.progress.value = done;
     if (this.chip.dataset.state === state) return;
-    const back = this.chip.dataset.state === 'away' && 'The server is back.';
+    const was = this.chip.dataset.state;
+    const back = was === 'away' && 'The server is back.';
     this.chip.dataset.state = state;
-    const reason = away ? '' : why(this.#warm);
+    const reason = away || this.#held ? '' : why(this.#warm);
     this.chip.title = [reason, MEANING[state === 'cold' && this.#going ? 'next' : state]].filter(Boolean).join(' ');
-    const news = away ? away.sentence : expired ? 'No longer warm.' : NEWS[state];
+    const news = away ? away.sentence : was === 'held' ? '' : expired ? 'No longer warm.' : NEWS[state];
     if (!news && !back) return;
     this.#spoke = true;
     this.spoken.textContent = [back, news, reason].filter(Boolean).join(' ');
@@ -196,6 +205,7 @@ export class Warmth {
 
   /** @param {string} state */
   #label(state) {
+    if (state === 'held') return 'Sent when this answer has ended';
     if (state === 'cold') {
       // A cursor that is in the field already is no sign any more: the next one is a key.
       const next = document.activeElement === this.input ? 'as you type' : 'as you turn to it';

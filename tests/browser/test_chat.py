@@ -190,6 +190,39 @@ def test_what_is_typed_during_an_answer_is_warmed_when_the_answer_ends(gated: Ch
     expect(gated.turns.nth(1).locator(".cache")).to_have_text("cache hit")
 
 
+def test_a_question_sent_during_an_answer_is_held_until_that_has_ended(gated: Chat, gate: Gate) -> None:
+    gate.hold_answers(after_deltas=1)
+    turn = gated.ask("Which ship is ship 42?")
+    expect(turn.locator(".prose")).not_to_be_empty()
+    take_back = gated.page.get_by_role("button", name="Take back")
+    gated.input.fill("And ship 43?")
+    for way in ("Escape", "x", "button"):
+        gated.input.press("Enter")
+        gated.expect_chip("held")
+        expect(gated.chip).to_have_text("Sent when this answer has ended")
+        expect(gated.page.locator("#spoken")).to_have_text("Your question is sent when this answer has ended.")
+        expect(gated.stop).to_be_visible()
+        if way == "button":
+            take_back.click()
+        else:
+            gated.input.press(way)
+        expect(take_back).to_be_hidden()
+        gated.expect_state(turn, "running")
+    expect(gated.chip).not_to_have_attribute("data-state", "held")
+    gated.send.click()
+    expect(take_back).to_be_visible()
+    gated.page.reload()
+    expect(gated.input).to_have_value("And ship 43?x")
+    expect(gated.stop).to_be_visible()
+    gated.input.press("Enter")
+    gated.expect_chip("held")
+    gate.open_all()
+    for number, question in enumerate(("ship 42?", "ship 43?x")):
+        gated.expect_state(gated.turns.nth(number), "done")
+        expect(gated.turns.nth(number).locator(".question")).to_contain_text(question)
+    expect(gated.input).to_have_value("")
+
+
 @pytest.mark.parametrize("reader", ["at the end", "further up"])
 def test_the_page_follows_the_answer_only_while_the_reader_is_at_its_end(gated: Chat, gate: Gate, reader: str) -> None:
     page = gated.page

@@ -41,9 +41,13 @@ def test_a_question_that_failed_does_not_overwrite_the_next_one(gated: Chat, gat
     gated.expect_chip("warming")
     turn = gated.ask("How many ships?")
     gated.input.fill("Another thought")
+    gated.input.press("Enter")
+    gated.expect_chip("held")
     gate.refusing = True
     gate.warms.set()
     gated.expect_state(turn, "failed")
+    expect(gated.chip).not_to_have_attribute("data-state", "held")
+    expect(gated.turns).to_have_count(1)
     expect(gated.input).to_have_value("Another thought")
     expect(turn.get_by_role("button", name="Try again")).to_be_visible()
 
@@ -171,12 +175,15 @@ def test_a_second_window_joins_the_running_answer_and_keeps_its_question(
     expect(turn.locator(".prose")).not_to_be_empty()
     other.input.fill("Which ship is ship 43?")
     other.input.press("Enter")
-    expect(other.notice).to_contain_text("An answer is still on its way")
+    other.expect_chip("held")
+    expect(other.notice).to_be_hidden()
     expect(other.input).to_have_value("Which ship is ship 43?")
     expect(other.turns).to_have_count(1)
     gate.open_all()
-    other.expect_state(other.turns.first, "done")
-    gated.expect_state(turn, "done")
+    for window in (other, gated):
+        for number in range(2):
+            window.expect_state(window.turns.nth(number), "done")
+    expect(other.input).to_have_value("")
     assert other.turns.first.locator(".prose").inner_html() == turn.locator(".prose").inner_html()
 
 
