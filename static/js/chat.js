@@ -4,6 +4,7 @@
  * the address names it (`?session=`), so a reload, the back button and a lost connection all lead to the same place.
  */
 import { call, Problem, send } from './api.js';
+import { visit } from './back.js';
 import { keep } from './clocks.js';
 import { Composer } from './composer.js';
 import { Contexts } from './contexts.js';
@@ -124,7 +125,7 @@ class Chat {
 
   /** @param {string} session @param {import('./conversation.js').Place} [place] where the reader stays */
   go(session, place) {
-    history.pushState(null, '', `/?session=${encodeURIComponent(session)}`);
+    visit(`/?session=${encodeURIComponent(session)}`, true);
     this.load(place);
     if (!place) this.composer.input.focus({ preventScroll: true });
   }
@@ -148,9 +149,7 @@ class Chat {
     this.conversation.replace([]);
     this.composer.turnTo(this.contexts.value, along);
     this.sidebar.load();
-    const address = `/?context=${encodeURIComponent(this.contexts.value)}`;
-    if (location.search.includes('session=')) history.pushState(null, '', address);
-    else history.replaceState(null, '', address);
+    visit(`/?context=${encodeURIComponent(this.contexts.value)}`, location.search.includes('session='));
   }
 
   /** What the address names. @param {import('./conversation.js').Place} [place] */
@@ -208,7 +207,7 @@ class Chat {
       this.#session = session;
       this.#family = conversation;
       this.warmth.show(warm);
-      history.replaceState(null, '', `/?session=${encodeURIComponent(session)}`);
+      visit(`/?session=${encodeURIComponent(session)}`, false);
       return session;
     });
     try {

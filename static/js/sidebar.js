@@ -5,6 +5,7 @@
  * drawer where there is not.
  */
 import { call, Problem } from './api.js';
+import { cover, uncover } from './back.js';
 import { confirmed } from './confirm.js';
 import { several } from './numbers.js';
 
@@ -26,6 +27,7 @@ export class Sidebar {
   /** @type {Listed|null} */
   #chosen = null;
   #renaming = false;
+  #back = () => this.close();
 
   /** @param {{current: () => string|null, go: (session: string) => void, gone: () => void, erased: (conversation: string) => void, renamed: (title: string) => void}} chat */
   constructor(chat) {
@@ -102,6 +104,7 @@ export class Sidebar {
     for (const behind of document.querySelectorAll('body > .top, body > main')) behind.toggleAttribute('inert', drawer);
     this.toggle.ariaExpanded = String(this.isOpen);
     element('veil').hidden = !drawer;
+    (drawer ? cover : uncover)(this.#back);
   }
 
   /** @param {KeyboardEvent} event */

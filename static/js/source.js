@@ -1,6 +1,10 @@
 // @ts-check
 /** What a claim has its words from: a citation's mark opens the document at its side, the passage marked and in sight. */
 import { call, Problem } from './api.js';
+import { cover, uncover } from './back.js';
+
+/** Where there is room it stands beside the conversation. */
+const ROOMY = matchMedia('(min-width: 64rem)');
 
 const still = /** @type {const} */ ({ behavior: 'instant' });
 
@@ -8,6 +12,7 @@ export class Source {
   /** @type {HTMLElement|null} */
   #mark = null;
   #asked = new AbortController();
+  #back = () => void this.close();
 
   /**
    * @param {HTMLElement} node the panel @param {HTMLElement} log where the marks are
@@ -33,6 +38,7 @@ export class Source {
     const held = this.node.contains(document.activeElement);
     this.#forget();
     steadily(mark, () => { this.node.hidden = true; });
+    uncover(this.#back);
     if (held && mark.isConnected) mark.focus({ preventScroll: true });
     return true;
   }
@@ -55,6 +61,7 @@ export class Source {
     this.place.textContent = pages && `${pages[0].toUpperCase()}${pages.slice(1)}: the words that the answer cites`;
     this.text.replaceChildren(number === undefined ? marked(text) : '');
     steadily(mark, () => { this.node.hidden = false; });
+    if (!ROOMY.matches) cover(this.#back);
     this.text.focus({ preventScroll: true });
     if (number !== undefined) await this.#fetch(`${number}?start=${start}&end=${end}`, this.#asked.signal);
   }

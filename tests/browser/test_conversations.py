@@ -625,9 +625,31 @@ def test_on_a_phone_the_list_is_a_drawer_that_leaves_the_page_alone(chat: Chat) 
     expect(sidebar(page)).to_be_hidden()
     expect(toggle).to_be_focused()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    # Back closes it, and leaves no trace in what Back leads to, however it was closed.
+    first = chat.session
     toggle.click()
-    rows(page).first.locator("a").click()
+    page.go_back()
     expect(sidebar(page)).to_be_hidden()
+    expect(toggle).to_be_focused()
+    expect(chat.turns).to_have_count(1)
+    assert (chat.session, page.evaluate("history.state")) == (first, None)
+    page.get_by_role("button", name="New conversation").click()
+    answered(chat, "What is a Task?")
+    toggle.click()
+    page.get_by_role("button", name="Close the list of conversations").click()
+    page.wait_for_function("history.state === null")
+    expect(asked(chat.turns)).to_contain_text("What is a Task?")
+    second = chat.session
+    toggle.click()
+    rows(page).nth(1).locator("a").click()
+    expect(sidebar(page)).to_be_hidden()
+    expect(asked(chat.turns)).to_contain_text("What is a Future?")
+    assert chat.session == first
+    page.go_back()
+    expect(asked(chat.turns)).to_contain_text("What is a Task?")
+    assert chat.session == second
+    page.go_back()
+    expect(asked(chat.turns)).to_contain_text("What is a Future?")
 
 
 def test_each_conversation_has_a_draft_and_each_context_one_for_a_new_conversation(gated: Chat) -> None:

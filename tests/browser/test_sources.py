@@ -60,6 +60,15 @@ def test_the_keyboard_opens_it_and_comes_back_to_where_it_was(cited: Chat) -> No
     page.keyboard.press("Escape")
     expect(panel(page)).to_be_hidden()
     expect(mark).to_be_focused()
+    # Where it covers the conversation, Back closes it.
+    page.set_viewport_size({"width": 390, "height": 800})
+    for _ in range(2):
+        page.keyboard.press("Enter")
+        expect(panel(page).locator("pre")).to_be_focused()
+        page.go_back()
+        expect(panel(page)).to_be_hidden()
+        expect(mark).to_be_focused()
+    assert page.evaluate("history.state") is None
 
 
 def test_what_is_added_on_the_page_can_cite(chat: Chat, tmp_path: Path) -> None:
