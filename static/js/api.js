@@ -26,6 +26,7 @@ export class Problem extends Error {
 
 const OTHERS = 3;
 let skew = 0;
+let away = false;
 
 /** The server's time in milliseconds. `Date` counts whole seconds, so a smaller difference is taken for none. */
 export const serverNow = () => Date.now() + skew;
@@ -76,8 +77,12 @@ async function sendOnce(method, path, body, { signal, headers }) {
     response = await fetch(path, { method, signal, headers, ...json });
   } catch (error) {
     if (signal?.aborted) throw error;
+    away = true;
     throw Problem.from(error);
   }
+  // What says that the server cannot be reached is to hear that it can.
+  if (away) dispatchEvent(new Event('reached'));
+  away = false;
   learnTime(response);
   if (!response.ok) throw await problemOf(response);
   return response;

@@ -29,6 +29,9 @@ const NAMELESS = 'Headstart';
 /** @param {string} title the conversation's; none before its first question */
 const entitle = (title) => { document.title = title ? `${title} · Headstart` : NAMELESS; };
 
+/** What is said when it works again. @param {Problem} problem */
+const afterwards = ({ code }) => (code === 'offline' ? 'The server is back.' : undefined);
+
 /** @param {string} id */
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
@@ -106,6 +109,12 @@ class Chat {
       another: () => this.together.another.click(),
       quote: () => this.quoting.now(),
     });
+    addEventListener('reached', () => {
+      this.notice.found();
+      this.warmth.back();
+      this.sidebar.load();
+    });
+    addEventListener('online', () => this.sidebar.load());
     addEventListener('popstate', () => location.hash || this.load());
     document.addEventListener('visibilitychange', () => {
       if (document.hidden) return;
@@ -186,7 +195,7 @@ class Chat {
     } catch (error) {
       if (signal.aborted) return;
       const problem = Problem.from(error);
-      if (!this.#missed(problem)) this.notice.say(problem.sentence, { label: 'Try again', act: () => this.load() });
+      if (!this.#missed(problem)) this.notice.say(problem.sentence, { label: 'Try again', act: () => this.load() }, afterwards(problem));
     }
   }
 
@@ -360,7 +369,8 @@ class Chat {
     // A server that could not reach Redis does not know either what became of the question.
     const lost = ['offline', 'store_unavailable'].includes(problem.code) || (!problem.code && problem.retryable);
     if (lost && !again) return this.#recover(question);
-    this.notice.say(problem.sentence, { label: 'Try again', act: () => (lost ? this.#recover(question) : this.ask(question)) });
+    if (problem.code === 'offline') this.warmth.away(problem, 'keystroke');
+    this.notice.say(problem.sentence, { label: 'Try again', act: () => (lost ? this.#recover(question) : this.ask(question)) }, afterwards(problem));
     if (!this.composer.value) this.composer.value = question;
   }
 
@@ -385,7 +395,7 @@ class Chat {
     await follow(turn, response, {
       changed: () => this.conversation.changed(turn),
       lost: (problem, again) => {
-        this.notice.say(`${problem.sentence} Reconnecting…`, { label: 'Try now', act: again }, true);
+        this.notice.say(`${problem.sentence} Reconnecting…`, { label: 'Try now', act: again }, '');
         this.warmth.away(problem);
       },
       found: () => { this.notice.found(); this.warmth.back(); },

@@ -8,28 +8,27 @@ export class Notice {
     this.text = /** @type {HTMLElement} */ (node.querySelector('span'));
     this.button = /** @type {HTMLButtonElement} */ (node.querySelector('button'));
     this.act = () => {};
-    this.passing = false;
+    this.found = () => {};
     this.button.addEventListener('click', () => {
       this.clear();
       this.act();
     });
   }
 
-  /** @param {string} text @param {{label: string, act: () => void}} [action] @param {boolean} [passing] until it works again */
-  say(text, action, passing = false) {
+  /** @param {string} text @param {{label: string, act: () => void}} [action] @param {string} [then] what is said when it works again; empty: nothing any more */
+  say(text, action, then) {
     this.text.textContent = text;
     this.button.hidden = !action;
     this.button.textContent = action?.label || '';
     this.act = action?.act || (() => {});
-    this.passing = passing;
+    this.found = () => {
+      if (then) this.text.textContent = then;
+      else if (then === '') this.clear();
+    };
     this.node.hidden = false;
   }
 
   clear() {
     this.node.hidden = true;
-  }
-
-  found() {
-    if (this.passing) this.clear();
   }
 }

@@ -81,9 +81,14 @@ export class Warmth {
     if (this.#spoke) this.spoken.textContent = '';
   }
 
-  /** What is known of the warmth may be wrong now. @param {Problem} problem */
-  away(problem) {
+  /**
+   * What is known of the warmth may be wrong now.
+   * @param {Problem} problem @param {'focus'|'keystroke'|'visible'|null} [lost] what it is to be told when it answers again
+   */
+  away(problem, lost = this.#lost) {
     this.#away = problem;
+    this.#lost = lost;
+    if (lost) this.#tried = performance.now();
     this.#draw();
   }
 
@@ -151,8 +156,7 @@ export class Warmth {
       if (round !== this.#round) return;
       if (['offline', 'shutting_down'].includes(problem.code)) {
         // Also when every server that was asked is about to end: another one will come.
-        this.#lost = trigger;
-        return this.away(Problem.from(null));
+        return this.away(Problem.from(null), trigger);
       }
       this.show({ state: 'failed', reason: problem.code, detail: problem.sentence });
       this.failed(problem);
