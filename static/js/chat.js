@@ -16,7 +16,7 @@ import { Quoting } from './quoting.js';
 import { listenForKeys } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
 import { Source } from './source.js';
-import { end, follow, turnFrom, turnOf } from './turn.js';
+import { end, follow, standing, turnFrom, turnOf } from './turn.js';
 import { Together } from './together.js';
 import { Warmth } from './warm.js';
 
@@ -182,7 +182,7 @@ class Chat {
       this.#session = session.session;
       this.#family = session.conversation;
       this.contexts.pick(session.context, session.context_name);
-      const turns = session.turns.map((/** @type {any} */ told) => turnFrom(session.session, told));
+      const turns = standing(session.turns).map((/** @type {any} */ told) => turnFrom(session.session, told));
       entitle(session.title);
       this.conversation.replace(turns, place);
       // Nobody comes back to a conversation in which nothing was asked, but to a new one.
@@ -329,7 +329,7 @@ class Chat {
 
   /** Shows what was asked elsewhere. @param {any[]} told the session's turns @param {AbortSignal} signal */
   async #catchUp(told, signal) {
-    const missed = () => told.filter(({ turn }) => !this.conversation.find(turn));
+    const missed = () => standing(told).filter(({ turn }) => !this.conversation.find(turn));
     if (missed().length) {
       const whole = await call('GET', `/api/sessions/${this.#session}?render=html`, undefined, signal).catch(() => null);
       // What is being asked here comes with its own answer.
@@ -349,12 +349,13 @@ class Chat {
     if (this.composer.value.trim() === turn.question.trim()) this.composer.value = '';
     // Until the server tells its title, which it does with the answer's end.
     if (document.title === NAMELESS) entitle(turn.question.trim().slice(0, TITLE_CHARS));
+    const at = document.activeElement;
     this.composer.turnTo(this.#family, true);
     this.conversation.add(turn);
     this.#asked.postMessage(turn.session);
     this.#attend(turn, response);
     this.sidebar.load();
-    if (document.activeElement !== document.body && document.activeElement?.checkVisibility() === false) this.composer.input.focus();
+    if (at !== document.body && at?.checkVisibility() === false) this.composer.input.focus();
   }
 
   /** @param {Problem} problem @param {string} question it stays in the input @param {boolean} again it was tried again */

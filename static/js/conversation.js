@@ -5,6 +5,7 @@ import { copy } from './clipboard.js';
 import { seconds } from './numbers.js';
 import { Prose, tendCode } from './prose.js';
 import { timeline } from './timeline.js';
+import { standing } from './turn.js';
 import { cacheOf, facts, inFull } from './verdict.js';
 
 /** @typedef {import('./turn.js').Turn} Turn */
@@ -281,6 +282,17 @@ export class Conversation {
   /** @param {Turn} turn */
   add(turn) {
     this.#append([turn]);
+    this.#thin();
+  }
+
+  /** Takes off what came to nothing and was asked once more. */
+  #thin() {
+    const stay = standing(this.turns);
+    for (const [turn, { node }] of this.#views) {
+      if (stay.includes(turn) || node.parentElement !== this.log) continue;
+      node.remove();
+      this.#views.delete(turn);
+    }
   }
 
   /** @param {Turn[]} turns */
@@ -337,6 +349,7 @@ export class Conversation {
       this.log.insertBefore(view.node, next ? next.node.closest('#log > *') : null);
       this.#views = new Map([...this.#views, [turn, view]].sort(([a], [b]) => (a.number || Infinity) - (b.number || Infinity)));
     }
+    this.#thin();
     this.hello.hidden = true;
     this.#busy();
     if (this.#following) toEnd();

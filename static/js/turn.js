@@ -45,6 +45,14 @@ export function turnFrom(session, { turn, number, state, question, answer, html:
   return turnOf({ ...about, since: performance.now() - age });
 }
 
+/**
+ * What of `turns` is shown: one that came to nothing and was asked once more, is not, so that a question stands there once.
+ * @template {{state: string, question: string, answer: string}} T @param {T[]} turns
+ */
+export const standing = (turns) => turns.filter(({ state, question, answer }, at) => (
+  state !== 'failed' || answer || question.trim() !== turns[at + 1]?.question.trim()
+));
+
 /** @param {Turn} turn the message is streamed anew; its blocks go with an `html` event of their own */
 function begin(turn) {
   enter(turn, 'waiting');

@@ -29,10 +29,23 @@ def test_try_again_asks_the_same_question_and_clears_the_input(gated: Chat, gate
     gated.expect_state(gated.ask("How many ships?"), "failed")
     gate.refusing = False
     gated.turns.first.get_by_role("button", name="Try again").click()
-    expect(gated.turns).to_have_count(2)
-    gated.expect_state(gated.turns.nth(1), "done")
+    gated.expect_state(gated.turns, "done")
     expect(gated.input).to_have_value("")
     expect(gated.page.get_by_role("button", name="Try again")).to_be_hidden()
+    # Who sends it from the input has asked it once, too, and another question is another one.
+    gate.refusing = True
+    gated.expect_state(gated.ask("How many lamps?"), "failed")
+    gate.refusing = False
+    gated.input.press("Enter")
+    for _ in range(2):
+        gated.expect_state(gated.turns.nth(1), "done")
+        expect(gated.turns.locator(".question")).to_contain_text(["How many ships?", "How many lamps?"])
+        expect(gated.turns).to_have_count(2)
+        gated.page.reload()
+    with gated.page.expect_request("**/fork") as forked:
+        gated.turns.nth(1).get_by_role("button", name="Ask again, word for word").click()
+    assert forked.value.post_data_json == {"after_turn": 3}
+    gated.expect_state(gated.turns.nth(1), "done")
 
 
 def test_a_question_that_failed_does_not_overwrite_the_next_one(gated: Chat, gate: Gate) -> None:
