@@ -14,6 +14,10 @@ import { several } from './numbers.js';
 const ROOMY = matchMedia('(min-width: 72rem)');
 const SEARCH_AFTER_MS = 200;
 const A_YEAR_S = 31_536_000;
+
+/** What the style sheets go by: how the column was left, and how the drawer. */
+const state = document.documentElement.dataset;
+
 const when = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 
 /** @param {string} id */
@@ -48,8 +52,12 @@ export class Sidebar {
     this.toggle.addEventListener('click', () => (this.isOpen ? this.close() : this.open()));
     element('close-sidebar').addEventListener('click', () => this.close());
     element('veil').addEventListener('click', () => this.close());
-    // What was a column is no drawer that lies over the page all at once.
-    ROOMY.addEventListener('change', () => (ROOMY.matches ? this.#settle() : this.#hide()));
+    ROOMY.addEventListener('change', () => {
+      // What was a column is no drawer that lies over the page all at once.
+      delete state.drawer;
+      this.#settle();
+      if (!this.list.childElementCount) this.load();
+    });
     this.search.addEventListener('input', () => {
       clearTimeout(this.#typing);
       this.#typing = setTimeout(() => this.load(), SEARCH_AFTER_MS);
@@ -73,28 +81,25 @@ export class Sidebar {
 
   /** Where there is room it is, unless it was closed; else not, unless it was opened. */
   get isOpen() {
-    const { sidebar } = document.documentElement.dataset;
-    return ROOMY.matches ? sidebar !== 'closed' : sidebar === 'open';
+    return ROOMY.matches ? state.sidebar !== 'closed' : state.drawer === 'open';
   }
 
   open() {
-    document.documentElement.dataset.sidebar = 'open';
-    if (ROOMY.matches) keep('open');
-    this.#settle();
+    this.#turn('open');
     this.load();
     this.search.focus();
   }
 
   close() {
     const held = this.node.contains(document.activeElement);
-    // A drawer that was used says nothing about the column.
-    if (ROOMY.matches) keep('closed');
-    this.#hide();
+    this.#turn('closed');
     if (held) this.toggle.focus();
   }
 
-  #hide() {
-    document.documentElement.dataset.sidebar = 'closed';
+  /** A drawer that was used says nothing about the column. @param {'open'|'closed'} to */
+  #turn(to) {
+    if (ROOMY.matches) keep(to);
+    state[ROOMY.matches ? 'sidebar' : 'drawer'] = to;
     this.#settle();
   }
 
