@@ -155,6 +155,12 @@ def test_words_are_found_in_titles_questions_and_answers_whatever_their_case(cli
     assert ids(client, q=".*") == ids(client, q="nowhere") == []
     client.http.patch(f"/api/sessions/{second}", json={"title": "Everything else"})
     assert ids(client, q="everything") == [second]
+    # What stands around them begins so shortly before them that a narrow row has them in sight, and with a whole word.
+    asked(client, "The keeper of the lighthouse\ncounts the Ships that pass by night, and " * 3, session=first)
+    assert listed(client, q="counts the ships")["sessions"][0]["match"].startswith(
+        "…the lighthouse counts the Ships that"
+    )
+    assert ids(client, q="lighthouse  Counts") == [first]
 
 
 def test_a_search_goes_on_where_it_stopped(client: Client) -> None:

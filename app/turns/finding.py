@@ -17,7 +17,9 @@ MAX_BRANCHES = 200
 SEARCHED = 200
 _AT_A_TIME = 20
 _AUTOMATIC_CHARS = 80
-_AROUND_CHARS = 60
+# A row of the page's list shows about 40 characters: what was found is to be among them.
+_BEFORE_CHARS = 16
+_AFTER_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,9 @@ class Finding:
         return await self._described(owner, places), places[-1] if len(places) == most else None
 
     async def search(self, owner: str, words: str, after: Place | None, most: int) -> tuple[list[Listed], Place | None]:
-        """Those of them with `words` in a title, a question or an answer, whatever their case. Looks through so many
-        sessions, then says after which one to go on."""
-        wanted = re.compile(re.escape(words), re.IGNORECASE)
+        """Those of them with `words` in a title, a question or an answer, whatever their case and the space between
+        them. Looks through so many sessions, then says after which one to go on."""
+        wanted = re.compile(r"\s+".join(map(re.escape, words.split())), re.IGNORECASE)
         found: list[Listed] = []
         for _ in range(0, SEARCHED, _AT_A_TIME):
             places = await self._listing.newest(owner, after, _AT_A_TIME)
@@ -146,6 +148,10 @@ def _matches(wanted: re.Pattern[str], listed: list[Listed], said: list[list[Said
 
 
 def _around(text: str, found: re.Match[str]) -> str:
-    start, end = max(0, found.start() - _AROUND_CHARS), min(len(text), found.end() + _AROUND_CHARS)
-    line = " ".join(text[start:end].split())
-    return f"{'…' if start else ''}{line}{'…' if end < len(text) else ''}"
+    start, end = max(0, found.start() - _BEFORE_CHARS), min(len(text), found.end() + _AFTER_CHARS)
+    before = text[start : found.start()]
+    if start:
+        # Not from within a word, unless all of it is one.
+        before = "…" + re.sub(r"^\S*\s+", "", before)
+    line = " ".join((before + text[found.start() : end]).split())
+    return f"{line}{'…' if end < len(text) else ''}"

@@ -32,7 +32,7 @@ const WORTH_SAYING_MS = 100;
 const thoughtOf = ({ thought }) => (thought < WORTH_SAYING_MS ? 'Thought about it' : `Thought for ${seconds(thought)}`);
 
 /** @param {string} name @param {string} tag @param {...(Node|string)} inside */
-function part(name, tag, ...inside) {
+export function part(name, tag, ...inside) {
   const node = document.createElement(tag);
   node.className = name;
   node.append(...inside);

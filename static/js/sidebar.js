@@ -7,6 +7,7 @@
 import { call, Problem } from './api.js';
 import { cover, uncover } from './back.js';
 import { confirmed } from './confirm.js';
+import { part } from './conversation.js';
 import { several } from './numbers.js';
 
 /** @typedef {{session: string, title: string, conversation: string, context_name: string, asked_at: string, branches: number, match: string|null}} Listed */
@@ -23,6 +24,14 @@ const when = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short', hou
 /** @param {string} id */
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
+/** What finds `words` as the server does: whatever their case, and what space is between them. @param {string} words */
+const finder = (words) =>
+  new RegExp(`(${words.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&').split(/\s+/).join('\\s+')})`, 'iu');
+
+/** @param {string} text @param {RegExp|null} wanted */
+const marked = (text, wanted) =>
+  wanted ? text.split(wanted).map((piece, at) => (at % 2 ? part('', 'mark', piece) : piece)) : [text];
+
 export class Sidebar {
   #round = 0;
   #typing = 0;
@@ -30,6 +39,8 @@ export class Sidebar {
   #next = null;
   /** @type {Listed|null} */
   #chosen = null;
+  /** @type {RegExp|null} what the list was searched for */
+  #wanted = null;
   #renaming = false;
   #back = () => this.close();
 
@@ -132,10 +143,11 @@ export class Sidebar {
     // Whoever types a title keeps the field; the list is loaded when that is done.
     if (!this.isOpen || this.#renaming) return;
     const round = ++this.#round;
-    const query = new URLSearchParams({ q: this.search.value.trim().slice(0, 200), cursor });
+    const words = this.search.value.trim().slice(0, 200);
     try {
-      const { sessions, next } = await call('GET', `/api/sessions?${query}`);
+      const { sessions, next } = await call('GET', `/api/sessions?${new URLSearchParams({ q: words, cursor })}`);
       if (round !== this.#round) return;
+      this.#wanted = words ? finder(words) : null;
       this.#show(sessions, Boolean(cursor));
       this.#next = next;
       this.more.hidden = !next;
@@ -164,23 +176,21 @@ export class Sidebar {
 
   /** @param {Listed} listed */
   #row(listed) {
-    const make = (/** @type {string} */ tag, /** @type {string} */ name, /** @type {string} */ text) =>
-      Object.assign(document.createElement(tag), { className: name, textContent: text });
-    const item = document.createElement('li');
+    const item = part('', 'li');
     item.dataset.conversation = listed.conversation;
-    const link = /** @type {HTMLAnchorElement} */ (make('a', '', ''));
+    const link = /** @type {HTMLAnchorElement} */ (part('', 'a', part('title', 'span', ...marked(listed.title, this.#wanted))));
     link.href = `/?session=${encodeURIComponent(listed.session)}`;
     if (listed.session === this.chat.current()) link.setAttribute('aria-current', 'page');
-    const about = make('span', 'about-it', listed.match || `${listed.context_name} · ${when.format(Date.parse(listed.asked_at))}`);
+    const about = part('about-it', 'span', ...(listed.match ? marked(listed.match, this.#wanted) : [`${listed.context_name} · ${when.format(Date.parse(listed.asked_at))}`]));
     if (listed.branches > 1) about.append(` · ${several(listed.branches, 'branch', 'branches')}`);
-    link.append(make('span', 'title', listed.title), about);
+    link.append(about);
     link.addEventListener('click', (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       if (!ROOMY.matches) this.close();
       this.chat.go(listed.session);
     });
-    const menu = /** @type {HTMLButtonElement} */ (make('button', 'menu', '⋯'));
+    const menu = /** @type {HTMLButtonElement} */ (part('menu', 'button', '⋯'));
     menu.type = 'button';
     menu.ariaLabel = `Rename, export or delete: ${listed.title}`;
     menu.addEventListener('click', () => this.#choose(listed, menu));

@@ -61,8 +61,16 @@ def test_conversations_are_listed_opened_found_renamed_and_deleted(chat: Chat) -
     search = page.get_by_label("Search conversations")
     search.fill("taskGROUP end")
     expect(rows(page)).to_have_count(1)
+    expect(rows(page).locator(".title mark")).to_have_text("TaskGroup end")
+    # What was found in an answer is in sight in its row, and marked.
+    said = re.sub(r"\s+", " ", chat.stored()["turns"][0]["answer"]).split(" ")
+    search.fill(" ".join(said[20:22]).upper())
+    hit = rows(page).locator("a", has_text="What is a Future?").locator("mark").first
+    expect(hit).to_have_text(" ".join(said[20:22]))
+    assert hit.evaluate("node => node.getBoundingClientRect().right < node.parentNode.getBoundingClientRect().right")
     search.fill("")
     expect(rows(page)).to_have_count(2)
+    expect(rows(page).locator("mark")).to_have_count(0)
 
     rename(page, "What is a Future?", "Of futures")
     expect(rows(page).nth(1)).to_contain_text("Of futures")
