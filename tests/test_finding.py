@@ -160,6 +160,9 @@ def test_words_are_found_in_titles_questions_and_answers_whatever_their_case(cli
     assert listed(client, q="counts the ships")["sessions"][0]["match"].startswith(
         "…the lighthouse counts the Ships that"
     )
+    found = [(one["match_turn"], one["title"]) for one in listed(client, q="lighthouse")["sessions"]]
+    assert found == [(None, "Where is the Lighthouse?")]
+    assert [one["match_turn"] for one in listed(client, q="counts the")["sessions"]] == [3]
     assert ids(client, q="lighthouse  Counts") == [first]
 
 

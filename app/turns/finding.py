@@ -25,13 +25,15 @@ _AFTER_CHARS = 60
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A session as a list shows it. `forked_from` is the session that it left after turn `after_turn`, if that is still
-    there; `match` a few words around what was searched for; `branches` how many of its family are in the list."""
+    there; `match` a few words around what was searched for, in turn `match_turn`; `branches` how many of its family are in
+    the list."""
 
     session: SessionRecord
     title: str
     asked_ms: int
     turns: int
     match: str | None = None
+    match_turn: int | None = None
     branches: int = 1
 
     @property
@@ -140,10 +142,12 @@ def _matches(wanted: re.Pattern[str], listed: list[Listed], said: list[list[Said
         if wanted.search(one.title):
             matches.append(one)
             continue
-        texts = (text for turn in turns for text in (turn.question, visible_text(json.loads(turn.answer))))
-        around = next((_around(text, found) for text in texts if (found := wanted.search(text))), None)
-        if around is not None:
-            matches.append(replace(one, match=around))
+        for number, turn in enumerate(turns, 1):
+            texts = (turn.question, visible_text(json.loads(turn.answer)))
+            around = next((_around(text, found) for text in texts if (found := wanted.search(text))), None)
+            if around is not None:
+                matches.append(replace(one, match=around, match_turn=number))
+                break
     return matches
 
 

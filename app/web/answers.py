@@ -169,6 +169,8 @@ class Listed(BaseModel):
     """How many there are of the same `conversation`, this one among them, each asked something."""
     match: str | None
     """Of a search that found words in a question or an answer: what stands around them."""
+    match_turn: int | None
+    """The `number` of the turn that has them."""
 
 
 class Listing(BaseModel):

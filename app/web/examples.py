@@ -93,7 +93,8 @@ LISTED = {
     "asked_at": "2026-03-01T09:30:31.402Z",
     "turns": 3,
     "branches": 2,
-    "match": "… waits for them, then raises an ExceptionGroup …",
+    "match": "…waits for them, then raises an ExceptionGroup …",
+    "match_turn": 2,
 }
 HELD = {
     "context": CONTEXT,

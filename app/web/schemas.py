@@ -166,6 +166,7 @@ def listed_json(listed: Listed) -> dict[str, Any]:
         "turns": listed.turns,
         "branches": listed.branches,
         "match": listed.match,
+        "match_turn": listed.match_turn,
     }
 
 

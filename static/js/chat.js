@@ -76,7 +76,7 @@ class Chat {
       this.composer.quote(words);
     });
     this.lanes = new Lanes({ go: (session) => this.go(session), changed: () => this.#settle() });
-    this.sidebar = new Sidebar({ current: () => this.#session, go: (session) => this.go(session), gone: () => this.fresh(), erased: (conversation) => keepDraft(conversation, ''), renamed: entitle });
+    this.sidebar = new Sidebar({ current: () => this.#session, go: (session, found) => this.go(session, found ? { at: found } : undefined), gone: () => this.fresh(), erased: (conversation) => keepDraft(conversation, ''), renamed: entitle });
     this.#listen();
     this.load();
     if (document.activeElement === this.composer.input) this.#turnedTo(this.composer.value ? 'keystroke' : 'focus');

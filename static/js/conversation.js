@@ -184,10 +184,11 @@ export class TurnView {
   }
 }
 
-/** @typedef {{at: number, top: number, tool: string}} Place the number of a turn in its session, how far below the window it
- * begins, in pixels, and the title of the tool that was used on its question */
+/** @typedef {{at: number, top?: number, tool?: string}} Place the number of a turn in its session, how far below the window's
+ * top it begins, in pixels, and the title of the tool that was used on its question; of one that was searched for, the number alone */
 
 const NEAR = 24;
+const FOUND_MS = 2000;
 const page = document.documentElement;
 const toEnd = () => scrollTo({ top: page.scrollHeight, behavior: 'instant' });
 
@@ -270,13 +271,25 @@ export class Conversation {
     const view = [...this.#views.values()].find(({ turn }) => turn.number === at);
     if (!view) return;
     this.#following = false;
-    view.goTo(tool);
-    const back = () => scrollBy({ top: view.node.getBoundingClientRect().top - top, behavior: 'instant' });
+    if (tool === undefined) this.#found(view.node);
+    else view.goTo(tool);
+    const back = () => {
+      if (top === undefined) view.node.scrollIntoView({ behavior: 'instant' });
+      else scrollBy({ top: view.node.getBoundingClientRect().top - top, behavior: 'instant' });
+    };
     back();
     this.#at = scrollY;
     // What comes into sight is laid out only now, and may be higher than it was taken for.
     requestAnimationFrame(back);
     this.#settle();
+  }
+
+  /** It is marked for a moment, and what is pressed next goes on from there. @param {HTMLElement} node */
+  #found(node) {
+    node.tabIndex = -1;
+    node.focus({ preventScroll: true });
+    node.classList.add('found');
+    setTimeout(() => node.classList.remove('found'), FOUND_MS);
   }
 
   /** @param {Turn} turn */

@@ -10,7 +10,7 @@ import { confirmed } from './confirm.js';
 import { part } from './conversation.js';
 import { several } from './numbers.js';
 
-/** @typedef {{session: string, title: string, conversation: string, context_name: string, asked_at: string, branches: number, match: string|null}} Listed */
+/** @typedef {{session: string, title: string, conversation: string, context_name: string, asked_at: string, branches: number, match: string|null, match_turn: number|null}} Listed */
 
 const ROOMY = matchMedia('(min-width: 72rem)');
 const SEARCH_AFTER_MS = 200;
@@ -44,7 +44,7 @@ export class Sidebar {
   #renaming = false;
   #back = () => this.close();
 
-  /** @param {{current: () => string|null, go: (session: string) => void, gone: () => void, erased: (conversation: string) => void, renamed: (title: string) => void}} chat */
+  /** @param {{current: () => string|null, go: (session: string, found?: number) => void, gone: () => void, erased: (conversation: string) => void, renamed: (title: string) => void}} chat */
   constructor(chat) {
     this.chat = chat;
     this.node = element('sidebar');
@@ -188,7 +188,7 @@ export class Sidebar {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       if (!ROOMY.matches) this.close();
-      this.chat.go(listed.session);
+      this.chat.go(listed.session, listed.match_turn ?? undefined);
     });
     const menu = /** @type {HTMLButtonElement} */ (part('menu', 'button', '⋯'));
     menu.type = 'button';

@@ -255,6 +255,17 @@ def test_who_switches_branches_stays_at_the_question(chat: Chat) -> None:
         page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         assert abs(chat.turns.nth(1).evaluate(top) - stood) < 2
         expect(chat.turns.nth(1).get_by_role("button", name=back)).to_be_focused()
+    # What was searched for opens where it was found, in the branch that has it.
+    page.get_by_label("Search conversations").fill("And a task?")
+    rows(page).locator("a", has=page.locator("mark")).click()
+    chat.log.locator(".found").wait_for()
+    expect(chat.turns).to_have_count(4)
+    found = chat.turns.nth(1)
+    expect(found).to_be_focused()
+    expect(asked(found)).to_contain_text("And a Task?")
+    assert 0 <= found.evaluate(top) <= 120
+    expect(found).to_have_class("turn")
+    assert 0 <= found.evaluate(top) <= 120
 
 
 def test_who_is_at_a_way_to_another_branch_stays_there_when_the_answer_ends(gated: Chat, gate: Gate) -> None:
