@@ -637,6 +637,22 @@ def test_on_a_phone_the_list_is_a_drawer_that_leaves_the_page_alone(chat: Chat) 
     answered(chat, "What is a Future?")
     toggle = page.get_by_role("button", name="Conversations", exact=True)
     expect(sidebar(page)).to_be_hidden()
+    # From a conversation's end, too, the list, another context and a new conversation are in reach.
+    page.set_viewport_size({"width": 390, "height": 360})
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    for reached in (toggle, page.get_by_label("Context"), page.get_by_role("button", name="New conversation")):
+        expect(reached).to_be_in_viewport(ratio=1)
+    head = "document.querySelector('.bar').getBoundingClientRect().bottom"
+    assert page.evaluate(f"{head} < 60")
+    # What is scrolled to stands below them.
+    chat.turns.first.locator(".asked").evaluate("node => node.scrollIntoView()")
+    assert page.evaluate(f"document.querySelector('.asked').getBoundingClientRect().top >= {head}")
+    page.evaluate("scrollTo(0, 0)")
+    expect(page.locator("#down")).to_be_visible()
+    page.locator(".about:visible summary").click()
+    expect(page.locator("#down")).to_be_hidden()
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 390, "height": 800})
     toggle.click()
     expect(page.get_by_label("Search conversations")).to_be_focused()
     expect(page.locator("main")).to_have_attribute("inert", "")
