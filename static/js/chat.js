@@ -26,14 +26,17 @@ const TITLE_CHARS = 80;
 
 const NAMELESS = 'Headstart';
 
-/** @param {string} title the conversation's; none before its first question */
-const entitle = (title) => { document.title = title ? `${title} · Headstart` : NAMELESS; };
-
 /** What is said when it works again. @param {Problem} problem */
 const afterwards = ({ code }) => (code === 'offline' ? 'The server is back.' : undefined);
 
 /** @param {string} id */
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/** @param {string} title the conversation's; none before its first question */
+function entitle(title) {
+  document.title = title ? `${title} · Headstart` : NAMELESS;
+  element('title').textContent = title || 'Chat';
+}
 
 class Chat {
   /** @type {string|null} */

@@ -211,6 +211,29 @@ def test_hostile_text_stays_text_wherever_it_comes_from(page: Page, sandboxed: s
     assert page.evaluate("window.hacked") is None
 
 
+def test_on_paper_is_the_conversation_alone_in_black_and_white(page: Page, sandboxed: str) -> None:
+    chat = Chat(page, sandboxed)
+    rule = f"1. Whoever keeps the lighthouse polishes the lens{', and its brass' * 12} on Mondays.\n"
+    chat.open(f"/?context={chat.add_context('Harbour', {'rules.md': rule * 200}, citations=True)}")
+    turn = chat.ask("When is the lighthouse lens polished?")
+    chat.expect_state(turn, "done")
+    page.emulate_media(media="print", color_scheme="dark")
+    for shown in (page.get_by_role("heading", level=1), turn.locator(".question"), turn.locator(".stats")):
+        expect(shown).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_text("When is the lighthouse lens polished?")
+    pictured = "node => [node.offsetHeight > 1, getComputedStyle(node, '::after').content]"
+    assert page.get_by_role("heading", level=1).evaluate(pictured)[0]
+    assert turn.locator(".cite").first.evaluate(pictured) == [True, '" rules.md"']
+    assert page.locator("button:visible:not(.cite), .top:visible, .dock:visible, .side:visible").count() == 0
+    code = turn.locator(".code pre").first
+    assert code.evaluate("node => node.scrollWidth <= node.clientWidth && node.innerText.length > 200")
+    colours = "[document.documentElement, document.querySelector('.prose')].map(node => getComputedStyle(node))"
+    assert page.evaluate(f"(([on, of]) => [on.backgroundColor, of.color])({colours})") == [
+        "rgb(255, 255, 255)",
+        "rgb(0, 0, 0)",
+    ]
+
+
 def test_without_scripts_it_says_what_is_here_and_where_the_api_is(browser: Browser, sandboxed: str) -> None:
     context: BrowserContext = browser.new_context(java_script_enabled=False)
     page = context.new_page()
