@@ -24,7 +24,7 @@ from app.warm.changes import TTLS, first_difference
 from app.warm.lifetime import Gaps, choose_ttl, cost_per_use
 from app.warm.policy import foresee
 from app.warm.prefixes import ContextGone, Prefixes
-from app.web.numbers import duration, money, seconds, several
+from app.web.numbers import duration, money, several
 
 PLAIN = {
     Reason.NOT_WARMED: "nobody had warmed its prefix",
@@ -89,9 +89,9 @@ def _explain_turn(turn: TurnView) -> str:
 
 
 def _times(verdict: dict[str, Any]) -> str:
-    said = f"first text after {seconds(verdict['ttft_ms'])}" if verdict["ttft_ms"] is not None else "no text"
-    said += f", {seconds(verdict['waited_ms'])} of it waiting for the warm under way" if verdict["waited_ms"] else ""
-    return f"{said}, whole after {seconds(verdict['total_ms'])}"
+    said = f"first text after {duration(verdict['ttft_ms'])}" if verdict["ttft_ms"] is not None else "no text"
+    said += f", {duration(verdict['waited_ms'])} of it waiting for the warm under way" if verdict["waited_ms"] else ""
+    return f"{said}, whole after {duration(verdict['total_ms'])}"
 
 
 def _money(verdict: dict[str, Any]) -> str:

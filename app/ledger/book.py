@@ -171,9 +171,9 @@ class Ledger:
         """The same for everyone's calls."""
         return _usd(await self._store.day(self._clock()))
 
-    async def pace(self, model: str) -> Pace | None:
-        """What has been learned of `model`'s speed; None while too little is known."""
-        return fit(*await self._store.pace_sums(model))
+    async def pace(self, model: str, tokens: int = 0) -> Pace | None:
+        """What has been learned of `model`'s speed; None while too little is known to say how long `tokens` take."""
+        return fit(*await self._store.pace_sums(model), tokens)
 
     async def entries(self, most: int) -> list[dict[str, Any]]:
         """The latest entries, newest first."""

@@ -11,6 +11,9 @@ FADE = 0.97
 # (xx / spread, in units of a single call's) says that hits, or all but hits, are among them.
 FEWEST_POINTS = 2.5
 MOST_VARIANCE = 2.0
+# How long many tokens take is not known from calls of a few, or of few differences: what one call varies by is multiplied by
+# how much further the line reaches. By more than this it is no estimate any more, even of the kind that says "about".
+FARTHEST = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +30,16 @@ class Pace:
         return self.base_s + uncached_tokens * self.seconds_per_token
 
 
-def fit(count: float, x: float, y: float, xx: float, xy: float) -> Pace | None:
-    """The line through faded sums of points (x tokens, y seconds); None while they do not tell a slope."""
+def fit(count: float, x: float, y: float, xx: float, xy: float, tokens: float = 0) -> Pace | None:
+    """The line through faded sums of points (x tokens, y seconds); None while they do not tell a slope, or not one that
+    reaches as far as `tokens`."""
     if count <= 0 or x <= 0:
         return None
     spread = count * xx - x * x
-    slope = (count * xy - x * y) / spread if spread > 1e-6 * xx * count else y / x
-    if slope <= 0:
+    sloping = spread > 1e-6 * xx * count
+    slope = (count * xy - x * y) / spread if sloping else y / x
+    seen = spread / count if sloping else xx
+    if slope <= 0 or tokens**2 > FARTHEST**2 * seen:
         return None
     base = max(0.0, (y - slope * x) / count)
     known = count >= FEWEST_POINTS and xx <= MOST_VARIANCE * spread

@@ -12,7 +12,7 @@ async def judge_answer(
 ) -> Verdict:
     """The verdict on `answer`, which `attempt` gave, or found given by another process."""
     model = session.parameters["model"]
-    pace = await services.ledger.pace(model)
+    pace = await services.ledger.pace(model, answer.usage.read)
     expected = attempt.expected
     if attempt.plan is not None:
         expected = await services.expecting.explain(session, attempt.plan, expected)

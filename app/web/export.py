@@ -10,7 +10,7 @@ from urllib.parse import quote
 from app.turns.conversations import Session, TurnView
 from app.turns.finding import automatic_title
 from app.warm.state import rfc3339
-from app.web.numbers import money, seconds
+from app.web.numbers import duration, money
 
 _MAX_NAME_CHARS = 60
 _CACHE = {"hit": "cache hit", "partial": "partial cache hit", "miss": "cache miss", "uncacheable": "not cached"}
@@ -64,10 +64,10 @@ def _line(turn: TurnView) -> str:
     verdict = turn.verdict or {}
     if verdict.get("ttft_ms") is not None:
         facts.append(
-            f"First text after {seconds(verdict['ttft_ms'])}, {_CACHE.get(verdict['cache'], verdict['cache'])}."
+            f"First text after {duration(verdict['ttft_ms'])}, {_CACHE.get(verdict['cache'], verdict['cache'])}."
         )
     if verdict.get("cold_ms") is not None and verdict.get("cache") in ("hit", "partial"):
-        facts.append(f"About {seconds(verdict['cold_ms'])} cold.")
+        facts.append(f"About {duration(verdict['cold_ms'])} cold.")
     if verdict.get("cost_usd") is not None:
         facts.append(f"{money(verdict['cost_usd'])}.")
     facts.append(f"Asked {_time(turn.asked_ms)}.")

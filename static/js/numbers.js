@@ -15,7 +15,11 @@ const cents = new Intl.NumberFormat('en', {
 export const count = (n) => whole.format(n);
 
 /** @param {number} ms */
-export const seconds = (ms) => `${tenths.format(ms / 1000)} s`;
+export function seconds(ms) {
+  const s = Math.round(ms / 1000);
+  if (s < 60) return `${tenths.format(ms / 1000)} s`;
+  return `${count(Math.floor(s / 60))} min${s % 60 ? ` ${s % 60} s` : ''}`;
+}
 
 /** @param {number} usd small amounts keep two digits that say something */
 export const money = (usd) => (Math.abs(usd) < 0.995 && usd !== 0 ? cents : dollars).format(usd);

@@ -196,6 +196,10 @@ def test_what_a_reader_did_to_code_outlives_its_growth(modules: Page) -> None:
             {"cache": "miss", "ttft_ms": 20870, "cold_ms": 20870, "read": 0, "written": 151629, "cost_usd": None},
             ["First text 20.9 s", "read 0", "wrote 151,629"],
         ),
+        (
+            {"cache": "hit", "ttft_ms": 59_400, "cold_ms": 365_400, "waited_ms": 119_700},
+            ["First text 59.4 s", "of which 2 min for the warm-up to end", "would have been about 6 min 5 s cold"],
+        ),
         ({"cache": "uncacheable", "ttft_ms": None, "cold_ms": None, "read": None, "written": None}, []),
     ],
 )

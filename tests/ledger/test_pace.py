@@ -81,6 +81,20 @@ def test_what_a_hit_takes_is_not_known_from_few_calls_or_cold_ones_or_long_ago(p
     assert pace.hit_s is None
 
 
+@pytest.mark.parametrize(
+    "points", [[(10, 1.4)] * 5, [(10, 1.4), (12, 1.5), (37, 1.9)] * 9, [COLD, *[HIT, (60, 2.9)] * 150]]
+)
+def test_how_long_many_tokens_take_is_not_told_by_calls_of_a_few_or_long_ago(points: Points) -> None:
+    sums = learn(points)
+    assert fit(*sums, 151_629) is None
+    assert fit(*sums, 40) is not None
+
+
+@pytest.mark.parametrize("points", [[COLD], [COLD, HIT], [HIT, COLD, *[HIT] * 90], [(9_000, 3.5), (30_000, 6.5)]])
+def test_it_is_told_by_a_call_of_about_so_many_for_as_long_as_that_is_remembered(points: Points) -> None:
+    assert fit(*learn(points), max(points)[0]) is not None
+
+
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.floats(0, 10**4)), max_size=40), st.sampled_from([0.5, FADE, 1.0]))
 @settings(max_examples=300)
 def test_no_history_makes_it_divide_by_zero_or_predict_nonsense(points: Points, fade: float) -> None:
