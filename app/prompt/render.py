@@ -17,6 +17,10 @@ UNSEEN = ("thinking", "redacted_thinking")
 
 Diagnostics = Mapping[str, str | None]
 
+# In a string there is no quote without a backslash: where these bytes stand, a block begins.
+_BLOCK = b'{"type":"document","source":'
+_TEXT = _BLOCK + b'{"type":"text",'
+
 WARMUP_MESSAGE = b']},{"role":"user","content":"warmup"}'
 
 
@@ -86,10 +90,18 @@ def document_block(document: AnyDocument, *, cited: bool) -> bytes:
 
 
 def read_document(documents: bytes, number: int) -> Document | None:
-    """The text of that `number`, from 0, in a context's rendered `documents`; None when there is none, or it is a PDF."""
-    blocks: list[dict[str, Any]] = json.loads(b"[" + documents + b"}]")
-    source = blocks[number]["source"] if number < len(blocks) else {}
-    return Document(blocks[number]["title"], source["data"]) if source.get("type") == "text" else None
+    """The text of that `number`, from 0, in a context's rendered `documents`; None when there is none, or it is a PDF.
+    The others are not parsed."""
+    start = 0
+    for _ in range(number):
+        start = documents.find(b"," + _BLOCK, start) + 1
+        if not start:
+            return None
+    if not documents.startswith(_TEXT, start):
+        return None
+    end = documents.find(b"," + _BLOCK, start)
+    block = json.loads(documents[start:] + b"}" if end < 0 else documents[start:end])
+    return Document(block["title"], block["source"]["data"])
 
 
 def question_bytes(question: str, *, first: bool) -> bytes:

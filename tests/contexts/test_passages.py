@@ -36,8 +36,15 @@ def test_what_is_around_it_is_whole_lines() -> None:
 
 
 def test_a_document_is_read_from_the_bytes_that_the_model_reads() -> None:
-    documents = (Document('a"b', "eins\n"), Pdf("c.pdf", b"%PDF-1.7", 1), Document("d", "zwei \\ 😀"))
+    like_a_block = '"},{"type":"document","source":{"type":"text",'
+    documents = (
+        Document(f'a"b{like_a_block}', "eins\n"),
+        Pdf("c.pdf", b"%PDF-1.7", 1),
+        Document("d", f"zwei \\ 😀{like_a_block}"),
+    )
     for cited in (False, True):
         stored = render_fragments(Context(documents, Parameters("m", citations=cited))).documents
         read = [read_document(stored, number) for number in range(5)]
         assert read == [documents[0], None, documents[2], None, None]
+        # What stands in the others is not looked at.
+        assert read_document(stored.replace(b"zwei", b"\xff"), 0) == documents[0]
