@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from app.contexts.passages import Passage, passage
+from app.contexts.passages import Passage, passage, reading
 from app.contexts.sample import SAMPLE_NAME, sample_context
 from app.models import Model, find_model
-from app.prompt.context import Context, Parameters, Pdf, pages
+from app.prompt.context import Context, Document, Parameters, Pdf, pages
 from app.prompt.lint import lint_context
 from app.prompt.parameters import check_pages, check_parameters
 from app.prompt.render import read_document, render_fragments
@@ -139,13 +139,19 @@ class Library:
 
         Whoever may ask `context` may see this; that is the caller's to know. Raises `UnknownDocument`.
         """
-        stored = await self._contexts.fragments(context)
-        if stored is None:
-            raise UnknownDocument(number)
-        document = await asyncio.to_thread(read_document, stored.documents, number)
+        document = await self._document(context, number)
         if document is None:
             raise UnknownDocument(number)
         return passage(document, start, end)
+
+    async def reading(self, context: ContextView, number: int, first_line: int, last_line: int) -> Passage:
+        """Lines `first_line` to `last_line` of the document of that `number`, from 0, and what is around them; of a PDF,
+        which is not kept as text, nothing but its title. Raises `UnknownDocument`.
+        """
+        if number >= len(context.titles):
+            raise UnknownDocument(number)
+        document = await self._document(context.id, number) or Document(context.titles[number][0], "")
+        return await asyncio.to_thread(reading, document, first_line, last_line)
 
     async def remove(self, reference: str, owner: str, name: str | None = None) -> None:
         """Take a context from `owner`: one name of it, or, by its id, the context under all its names or `name` alone.
@@ -164,6 +170,10 @@ class Library:
         kept = {context for called, context in names.items() if called not in removed}
         for context in set(removed.values()) - kept:
             await self._contexts.release(context, owner)
+
+    async def _document(self, context: str, number: int) -> Document | None:
+        stored = await self._contexts.fragments(context)
+        return await asyncio.to_thread(read_document, stored.documents, number) if stored else None
 
     async def _reachable(self, owner: str) -> list[tuple[str, str, str]]:
         found = [

@@ -1,10 +1,12 @@
-"""What a citation points to: some characters of a document, with the text around them. Pure."""
+"""Part of a document, as it is read: what a citation points to, or some lines, with the text around them. Pure."""
 
 from dataclasses import dataclass
 
 from app.prompt.context import Document
 
 WINDOW_CHARS = 12_000
+# Most files whole; what is longer is no less readable for it, but would keep a page busy.
+READING_CHARS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +25,13 @@ class Passage:
     chars: int
 
 
-def passage(document: Document, start: int, end: int) -> Passage:
-    """Characters `start` to `end` of `document`, as far as it has them, and at most `WINDOW_CHARS` around and of them."""
+def passage(document: Document, start: int, end: int, most: int = WINDOW_CHARS) -> Passage:
+    """Characters `start` to `end` of `document`, as far as it has them, and at most `most` around and of them."""
     text = document.text
     start = min(start, len(text))
-    end = max(start, min(end, len(text), start + WINDOW_CHARS))
-    around = (WINDOW_CHARS - (end - start)) // 2
-    opens, closes = max(0, start - around), min(len(text), end + around)
+    end = max(start, min(end, len(text), start + most))
+    opens = max(0, start - (most - (end - start)) // 2)
+    closes = min(len(text), opens + most)
     if opens:
         opens = max(opens, text.find("\n", opens, start) + 1)
     if closes < len(text):
@@ -45,3 +47,21 @@ def passage(document: Document, start: int, end: int) -> Passage:
         from_char=opens,
         chars=len(text),
     )
+
+
+def reading(document: Document, first_line: int, last_line: int) -> Passage:
+    """Lines `first_line` to `last_line` of `document`, from 1 and as far as it has them, with what is around them: most
+    documents whole. From 0 on it is the document from its beginning."""
+    text = document.text
+    start, end = (_line(text, line) for line in (first_line, max(first_line, last_line) + 1))
+    return passage(document, start, end, READING_CHARS)
+
+
+def _line(text: str, number: int) -> int:
+    """Where the line of that `number`, from 1, begins, or else `text` ends."""
+    at = 0
+    for _ in range(number - 1):
+        at = text.find("\n", at) + 1
+        if not at:
+            return len(text)
+    return at

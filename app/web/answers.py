@@ -252,18 +252,7 @@ class Block(BaseModel):
 class Passage(BaseModel):
     """Part of a document: what a citation points to, and what is around it. Long texts are cut on both sides."""
 
-    model_config = like(
-        {
-            "title": "asyncio/taskgroups.py",
-            "before": "class TaskGroup:\n",
-            "passage": "    def _abort(self):\n",
-            "after": "        self._aborting = True\n",
-            "first_line": 2,
-            "last_line": 2,
-            "from_char": 0,
-            "chars": 66,
-        }
-    )
+    model_config = like(examples.PASSAGE)
 
     title: str
     before: str

@@ -18,7 +18,7 @@ CODES = {
     "too_many_contexts": "An owner may have so many contexts; delete one first.",
     "too_many_bytes": "An owner's contexts may have so many bytes together; delete one first.",
     "limit_reached": "Too much for now: `limit` says of what, `most` how much it is, `retry_after_s` when to come back.",
-    "document_not_found": "The session's context has no text of that number; a PDF is none.",
+    "document_not_found": "The context has no document of that number; of a PDF, no passage.",
     "session_not_found": "There is no such session, or it belongs to somebody else.",
     "session_too_large": "The conversation has grown beyond what one request holds; start another.",
     "turn_not_found": "There is no such turn, or it belongs to somebody else.",

@@ -3,6 +3,7 @@
 from pydantic import BaseModel
 
 from app.web import examples
+from app.web.answers import Passage
 from app.web.examples import Time, like
 
 
@@ -49,6 +50,16 @@ class Context(BaseModel):
 class Title(BaseModel):
     title: str
     bytes: int
+
+
+class Reading(Passage):
+    """A document, or part of one: the lines that were asked for, if any, and what is around them, at most 200,000
+    characters. Of a PDF, which is not kept as text, there are no `chars`."""
+
+    model_config = like(examples.PASSAGE | {"bytes": 66})
+
+    bytes: int
+    """Of the document."""
 
 
 class LeftOut(BaseModel):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
@@ -27,6 +28,7 @@ from app.web.schemas import (
     ContextForm,
     ContextParameters,
     DocumentBody,
+    Index,
     context_json,
     left_out_json,
 )
@@ -102,6 +104,21 @@ async def add_context(request: Request, rooms: InRooms, visitor: Visiting, respo
 async def show_context(context: str, rooms: InRooms, asker: Asker) -> dict[str, Any]:
     """One context, by id or name."""
     return context_json(await rooms.library.get(context, asker), whole=True)
+
+
+@router.get(
+    "/{context}/documents/{number}",
+    response_model=None,
+    responses=gives(200, context_answers.Reading, "The document, or as much of it as is given at once.")
+    | problems("context_not_found", "document_not_found", "invalid_request"),
+)
+async def show_document(
+    context: str, number: Index, rooms: InRooms, asker: Asker, first_line: Index = 0, last_line: Index = 0
+) -> dict[str, Any]:
+    """A document of a context, to be read: from its beginning, or with some of its lines, from 1, in the middle."""
+    view = await rooms.library.get(context, asker)
+    read = await rooms.library.reading(view, number, first_line, last_line)
+    return asdict(read) | {"bytes": view.titles[number][1]}
 
 
 @router.delete("/{context}", status_code=204, response_description="Deleted.", responses=problems("context_not_found"))

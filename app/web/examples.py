@@ -48,6 +48,16 @@ VERDICT = {
     "saved_usd": 0.3746,
     "message_id": "msg_02",
 }
+PASSAGE = {
+    "title": "asyncio/taskgroups.py",
+    "before": "class TaskGroup:\n",
+    "passage": "    def _abort(self):\n",
+    "after": "        self._aborting = True\n",
+    "first_line": 2,
+    "last_line": 2,
+    "from_char": 0,
+    "chars": 66,
+}
 BEGUN = {
     "session": SESSION,
     "conversation": "d1" * 16,

@@ -98,7 +98,7 @@ PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     ),
     UnknownContext: _missing("context"),
     UnknownDocument: lambda _: Problem(
-        404, "document_not_found", "No such document", "The session's context has no text of that number."
+        404, "document_not_found", "No such document", "The context has no document of that number, or no text of it."
     ),
     UnknownSession: _missing("session"),
     UnknownTurn: _missing("turn"),

@@ -1,9 +1,13 @@
-"""The part of a document that a citation points to: exactly its characters, and as much around them as is bearable."""
+"""The part of a document that a citation points to, or that is read: exactly its characters, and as much around them as is
+bearable."""
 
+import re
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.contexts.passages import WINDOW_CHARS, passage
+from app.contexts.passages import READING_CHARS, WINDOW_CHARS, passage, reading
 from app.prompt.context import Context, Document, Parameters, Pdf
 from app.prompt.render import read_document, render_fragments
 
@@ -33,6 +37,25 @@ def test_what_is_around_it_is_whole_lines() -> None:
     assert found.before.startswith("Line ")
     assert found.after.endswith(".\n")
     assert 10_000 < len(found.before) + len(found.after) <= WINDOW_CHARS
+
+
+@given(texts, st.integers(0, 5_000), st.integers(0, 5_000))
+def test_lines_are_read_within_their_document(text: str, first: int, last: int) -> None:
+    found = reading(Document("a", text), first, last)
+    whole = found.before + found.passage + found.after
+    lines = re.findall(r"[^\n]*\n|[^\n]+", text)
+    assert found.passage == "".join(lines[max(0, first - 1) : max(first, last)])
+    assert text[found.from_char : found.from_char + len(whole)] == whole
+    assert first in (0, found.first_line) or first > text.count("\n")
+
+
+@pytest.mark.parametrize(("line", "begins"), [(0, 0), (50_000, 0), (500_000, 900_000), (10**9, 1_900_000)])
+def test_of_an_endless_document_as_much_is_read_as_is_bearable(line: int, begins: int) -> None:
+    found = reading(Document("a", "x\n" * 1_000_000), line, line)
+    whole = found.before + found.passage + found.after
+    assert abs(found.from_char - begins) <= 2
+    assert 0 <= min(READING_CHARS, 2_000_000 - begins) - len(whole) <= 2
+    assert found.first_line == min(max(line, 1), 1_000_001)
 
 
 def test_a_document_is_read_from_the_bytes_that_the_model_reads() -> None:
