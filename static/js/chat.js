@@ -64,7 +64,7 @@ class Chat {
       again: (turn) => this.ask(turn.question), edit: (turn, question) => this.askInstead(turn, question),
       go: (session, from) => this.go(session, this.conversation.placeOf(from)),
     });
-    this.source = new Source(element('source'), element('log'), () => this.#session);
+    this.source = new Source(element('source'), () => this.#session);
     this.warmth = new Warmth({ chip: element('chip'), progress: /** @type {HTMLProgressElement} */ (element('reading')), spoken, input: element('question') }, () => this.#open(), (problem) => this.#missed(problem));
     this.composer = new Composer(/** @type {HTMLFormElement} */ (element('composer')), {
       about: (trigger) => this.#turnedTo(trigger),
@@ -99,7 +99,10 @@ class Chat {
     }
     addEventListener('keydown', (event) => {
       const above = document.querySelector('dialog[open], :popover-open');
-      if (event.key === 'Escape' && !event.isComposing && !above && !this.contexts.close() && !this.source.close() && !this.composer.takeBack()) this.stop();
+      if (event.key !== 'Escape' || event.isComposing || above) return;
+      // What the reader is at closes first.
+      const open = this.source.node.contains(document.activeElement) ? [this.source, this.contexts] : [this.contexts, this.source];
+      if (!open.some((one) => one.close()) && !this.composer.takeBack()) this.stop();
     });
     listenForKeys({
       fresh: () => element('new').click(),

@@ -3,8 +3,9 @@
  * The context picker and the facts behind it. The server rendered both; this shows the one that is picked, and deletes one
  * that is the reader's own.
  */
-import { call, Problem, send } from './api.js';
+import { Problem, send } from './api.js';
 import { confirmed } from './confirm.js';
+import { opens, titlesOf } from './documents.js';
 import { size } from './numbers.js';
 
 export class Contexts {
@@ -21,8 +22,8 @@ export class Contexts {
       about.querySelector('.own button')?.addEventListener('click', () => this.#delete(about));
     }
     addEventListener('click', ({ target }) => {
-      // What a dialog asks, it asks over a sheet that stays.
-      if (!(target instanceof Element && target.closest('dialog'))) this.close(target);
+      // What a dialog asks, it asks over a sheet that stays, and what is read at the side was opened from it.
+      if (!(target instanceof Element && target.closest('dialog, .source'))) this.close(target);
     });
     this.#show();
   }
@@ -89,16 +90,19 @@ export class Contexts {
   /** @param {HTMLDetailsElement} about the documents' names are fetched when somebody looks */
   async #list(about) {
     const list = about.querySelector('.titles');
-    if (!list || list.childElementCount) return;
+    const { context } = about.dataset;
+    if (!list || !context || list.childElementCount) return;
     try {
-      const { titles } = await call('GET', `/api/contexts/${about.dataset.context}`);
-      for (const { title, bytes } of titles) {
-        const item = document.createElement('li');
-        const weight = document.createElement('span');
+      const titles = await titlesOf(context);
+      const items = titles.map(({ title, bytes }, number) => {
+        const [item, button, weight] = ['li', 'button', 'span'].map((tag) => document.createElement(tag));
+        opens(button, context, number, title);
+        button.textContent = title;
         weight.textContent = size(bytes);
-        item.append(title, ' ', weight);
-        list.append(item);
-      }
+        item.append(button, ' ', weight);
+        return item;
+      });
+      list.replaceChildren(...items);
     } catch (error) {
       list.textContent = Problem.from(error).sentence;
     }

@@ -1,7 +1,11 @@
 // @ts-check
-/** What a claim has its words from: a citation's mark opens the document at its side, the passage marked and in sight. */
+/**
+ * A document at the conversation's side: what a claim has its words from, the passage marked and in sight, when a citation's mark
+ * is pressed, or from its beginning, where its title is.
+ */
 import { call, Problem } from './api.js';
 import { cover, uncover } from './back.js';
+import { count, size } from './numbers.js';
 
 /** Where there is room it stands beside the conversation. */
 const ROOMY = matchMedia('(min-width: 64rem)');
@@ -15,17 +19,16 @@ export class Source {
   #back = () => void this.close();
 
   /**
-   * @param {HTMLElement} node the panel @param {HTMLElement} log where the marks are
-   * @param {() => string|null} session whose context the documents are of
+   * @param {HTMLElement} node the panel @param {() => string|null} session whose context the cited documents are of
    */
-  constructor(node, log, session) {
+  constructor(node, session) {
     this.node = node;
     this.title = /** @type {HTMLElement} */ (node.querySelector('h2'));
     this.place = /** @type {HTMLElement} */ (node.querySelector('p'));
     this.text = /** @type {HTMLElement} */ (node.querySelector('pre'));
     this.session = session;
-    log.addEventListener('click', ({ target }) => {
-      const mark = target instanceof Element ? target.closest('button.cite') : null;
+    addEventListener('click', ({ target }) => {
+      const mark = target instanceof Element ? target.closest('.cite, .opens') : null;
       if (mark instanceof HTMLElement) this.#open(mark);
     });
     node.querySelector('button')?.addEventListener('click', () => this.close());
@@ -55,7 +58,7 @@ export class Source {
     this.#mark = mark;
     this.#asked = new AbortController();
     mark.setAttribute('data-reader-opened', '');
-    const { document: number, start, end, text = '', pages = '' } = mark.dataset;
+    const { context, document: number, start, end, text = '', pages = '' } = mark.dataset;
     // Of a PDF the page has the words that are cited, and says where they are.
     this.title.textContent = pages ? mark.title.slice(0, -`, ${pages}`.length) : mark.title;
     this.place.textContent = pages && `${pages[0].toUpperCase()}${pages.slice(1)}: the words that the answer cites`;
@@ -63,21 +66,24 @@ export class Source {
     steadily(mark, () => { this.node.hidden = false; });
     if (!ROOMY.matches) cover(this.#back);
     this.text.focus({ preventScroll: true });
-    if (number !== undefined) await this.#fetch(`${number}?start=${start}&end=${end}`, this.#asked.signal);
+    const path = context ? `contexts/${context}/documents/${number}` : `sessions/${this.session()}/documents/${number}?start=${start}&end=${end}`;
+    if (number !== undefined) await this.#fetch(path, this.#asked.signal);
   }
 
   /** @param {string} path @param {AbortSignal} signal another mark, or none, is open by now */
   async #fetch(path, signal) {
     try {
-      const found = await call('GET', `/api/sessions/${this.session()}/documents/${path}`, undefined, signal);
+      const found = await call('GET', `/api/${path}`, undefined, signal);
       if (signal.aborted) return;
-      const { title, before, passage, after, first_line: first, last_line: last, from_char: from, chars } = found;
-      const passed = from + before.length + passage.length + after.length;
+      const { title, before, passage, after, first_line: first, last_line: last, from_char: from, chars, bytes } = found;
+      const given = before.length + passage.length + after.length;
       this.title.textContent = title;
-      this.place.textContent = first === last ? `line ${first}` : `lines ${first}–${last}`;
-      const mark = marked(passage);
-      this.text.replaceChildren(from ? '…\n' : '', before, mark, after, passed < chars ? '\n…' : '');
-      this.text.scrollTo({ top: mark.offsetTop - this.text.clientHeight / 3, ...still });
+      if (passage) this.place.textContent = first === last ? `line ${first}` : `lines ${first}–${last}`;
+      else this.place.textContent = given < chars ? `${from ? 'The last' : 'The first'} ${count(given)} of ${count(chars)} characters` : size(bytes);
+      const mark = passage && marked(passage);
+      this.text.replaceChildren(from ? '…\n' : '', before, mark, after, from + given < chars ? '\n…' : '');
+      if (!chars) this.text.textContent = 'A PDF: the model reads its pages as they are, and no text of it is kept.';
+      this.text.scrollTo({ top: mark ? mark.offsetTop - this.text.clientHeight / 3 : 0, ...still });
     } catch (error) {
       if (!signal.aborted) this.text.textContent = Problem.from(error).sentence;
     }

@@ -91,6 +91,12 @@ def test_nothing_serious_in_a_source_beside_its_answer_in_lanes_or_in_a_search_t
     expect(seen.get_by_role("complementary", name="Source").locator("mark").first).to_be_visible()
     assert serious(seen) == []
     seen.keyboard.press("Escape")
+    seen.locator(".about:visible summary").click()
+    seen.get_by_role("button", name="rules.md", exact=True).click()
+    expect(seen.get_by_role("region", name="The document’s text")).to_contain_text("lighthouse")
+    assert serious(seen) == []
+    for _ in range(2):
+        seen.keyboard.press("Escape")
     chat.input.fill("Who polishes the lens?")
     seen.get_by_role("button", name="Ask another, too").click()
     seen.get_by_role("button", name="Without Headstart, too").click()

@@ -1,4 +1,5 @@
-"""A claim shows its source: the mark after it opens the document, with the passage marked and in sight."""
+"""A claim shows its source: the mark after it opens the document, with the passage marked and in sight. And a document is read
+where its title is pressed."""
 
 import re
 from pathlib import Path
@@ -71,6 +72,42 @@ def test_the_keyboard_opens_it_and_comes_back_to_where_it_was(cited: Chat) -> No
     assert page.evaluate("history.state") is None
 
 
+def test_a_title_in_the_sheet_opens_its_document_from_the_beginning(chat: Chat) -> None:
+    long = "".join(f"{n}. <b>Rule</b> {n}\n" for n in range(1, 20_000))
+    context = chat.add_context("Rules", {"short.md": "Ships keep right. " * 100, "rules/long.md": long})
+    page = chat.open(f"/?context={context}").page
+    summary, source = page.locator(".about:visible summary"), panel(page)
+    summary.click()
+    title = page.get_by_role("button", name="rules/long.md")
+    title.focus()
+    page.keyboard.press("Enter")
+    expect(source.get_by_role("heading")).to_have_text("rules/long.md")
+    expect(source.locator("p")).to_have_text(re.compile(rf"^The first 199,\d+ of {len(long):,} characters$"))
+    shown = str(source.locator("pre").text_content())
+    assert long.startswith(shown.removesuffix("\n…"))
+    assert len(shown) < 200_010
+    assert source.locator("mark").count() == source.locator("b").count() == 0
+    expect(source.locator("pre")).to_be_focused()
+    source.locator("pre").press("End")
+    page.get_by_role("button", name="short.md").click()
+    expect(source.locator("p")).to_have_text("2 kB")
+    assert source.locator("pre").text_content() == "Ships keep right. " * 100
+    # What has the focus closes first, and who read comes back to the title.
+    source.locator("h2").click()
+    source.locator("pre").focus()
+    page.keyboard.press("Escape")
+    expect(source).to_be_hidden()
+    expect(page.get_by_role("button", name="short.md")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(title).to_be_hidden()
+    # What is everyone's to ask is everyone's to read.
+    page.get_by_label("Context").select_option(label="asyncio")
+    summary.click()
+    page.get_by_role("button", name="asyncio/queues.py").click()
+    expect(source.locator("pre")).to_contain_text("class PriorityQueue(Queue):")
+    assert source.locator("pre").evaluate("pre => pre.scrollTop") == 0
+
+
 def test_what_is_added_on_the_page_can_cite(chat: Chat, tmp_path: Path) -> None:
     (tmp_path / "rules.md").write_text(f"{RULES}{SPECIAL}\n{RULES}")
     page = chat.page
@@ -99,6 +136,11 @@ def test_of_a_pdf_it_shows_the_words_and_says_on_which_page_they_are(chat: Chat)
     expect(source.get_by_role("heading")).to_have_text("harbours.pdf")
     expect(source.locator("p")).to_have_text(re.compile(r"^Page \d: the words that the answer cites$"))
     expect(source.locator("mark")).to_contain_text("lamps, which are lit at dusk")
+    chat.page.locator(".about:visible summary").click()
+    chat.page.get_by_role("button", name="harbours.pdf", exact=True).click()
+    expect(source.locator("pre")).to_contain_text("A PDF")
+    expect(source.locator("mark")).to_have_count(0)
+    expect(source.locator("p")).to_have_text(re.compile(r"^\d kB$"))
 
 
 def test_a_new_conversation_closes_it(cited: Chat) -> None:
