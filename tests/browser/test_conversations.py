@@ -686,6 +686,24 @@ def test_on_a_phone_the_list_is_a_drawer_that_leaves_the_page_alone(chat: Chat) 
     page.go_back()
     expect(asked(chat.turns)).to_contain_text("What is a Future?")
 
+    def resize(width: int) -> None:
+        page.set_viewport_size({"width": width, "height": 800})
+
+    # A window that is narrow for a while says nothing about the column, nor does a drawer.
+    resize(1280)
+    expect(sidebar(page)).to_be_visible()
+    resize(900)
+    expect(sidebar(page)).to_be_hidden()
+    resize(1280)
+    expect(sidebar(page)).to_be_visible()
+    toggle.click()
+    resize(900)
+    toggle.click()
+    expect(sidebar(page)).to_be_visible()
+    resize(1280)
+    expect(sidebar(page)).to_be_hidden()
+    expect(toggle).to_have_attribute("aria-expanded", "false")
+
 
 def test_each_conversation_has_a_draft_and_each_context_one_for_a_new_conversation(gated: Chat) -> None:
     page = gated.page
@@ -720,24 +738,6 @@ def test_each_conversation_has_a_draft_and_each_context_one_for_a_new_conversati
     expect(gated.turns).to_have_count(0)
     expect(gated.input).to_have_value("")
     assert page.evaluate("JSON.parse(sessionStorage['headstart.drafts'])") == [[sample, "What is a Future?"]]
-
-    def resize(width: int) -> None:
-        page.set_viewport_size({"width": width, "height": 800})
-
-    # A window that is narrow for a while says nothing about the column, nor does a drawer.
-    resize(1280)
-    expect(sidebar(page)).to_be_visible()
-    resize(900)
-    expect(sidebar(page)).to_be_hidden()
-    resize(1280)
-    expect(sidebar(page)).to_be_visible()
-    toggle.click()
-    resize(900)
-    toggle.click()
-    expect(sidebar(page)).to_be_visible()
-    resize(1280)
-    expect(sidebar(page)).to_be_hidden()
-    expect(toggle).to_have_attribute("aria-expanded", "false")
 
 
 def test_what_was_said_of_warmth_does_not_outlive_its_context(gated: Chat) -> None:

@@ -1,5 +1,5 @@
-"""A claim shows its source: the mark after it opens the document, with the passage marked and in sight. And a document is read
-where its title is pressed."""
+"""A claim shows its source: the mark after it opens the document, with the passage marked and in sight. And a document is
+read where its title is pressed."""
 
 import re
 from pathlib import Path
