@@ -172,7 +172,8 @@ class Ledger:
         return _usd(await self._store.day(self._clock()))
 
     async def pace(self, model: str, tokens: int = 0) -> Pace | None:
-        """What has been learned of `model`'s speed; None while too little is known to say how long `tokens` take."""
+        """What has been learned of `model`'s speed; None while too little is known, or too little to tell anybody how long
+        `tokens` take."""
         return fit(*await self._store.pace_sums(model), tokens)
 
     async def entries(self, most: int) -> list[dict[str, Any]]:

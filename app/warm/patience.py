@@ -28,10 +28,10 @@ class Patience:
     async def deadline(self, session: SessionRecord, record: WarmRecord) -> float:
         """When to stop waiting for a warm: a multiple of what it should take, by what was learned, and never longer than
         the setting. On `time.monotonic`."""
-        prospect = await self._prospects.of(session, record)
-        pace = await self._ledger.pace(session.parameters["model"], prospect.tokens)
+        pace = await self._ledger.pace(session.parameters["model"])
         if pace is None:
             return time.monotonic() + self._join_timeout_s
+        prospect = await self._prospects.of(session, record)
         predicted = JOIN_FLOOR_S + JOIN_MULTIPLE * pace.predict(prospect.tokens)
         return time.monotonic() + min(self._join_timeout_s, predicted)
 
@@ -39,10 +39,10 @@ class Patience:
         """What a warm under way should take from its start, for who waits; None when there is none, or too little known."""
         if record.state is not WarmState.WARMING:
             return None
-        prospect = await self._prospects.of(session, record)
-        pace = await self._ledger.pace(session.parameters["model"], prospect.tokens)
+        pace = await self._ledger.pace(session.parameters["model"])
         if pace is None:
             return None
+        prospect = await self._prospects.of(session, record)
         return round(1000 * pace.predict(prospect.tokens))
 
     async def young_ms(self, session: SessionRecord, record: WarmRecord) -> int:
@@ -50,8 +50,8 @@ class Patience:
 
         With W the duration of the call, warm or cold, and H that of a hit: W − age + H > W while age < H.
         """
-        prospect = await self._prospects.of(session, record)
-        pace = await self._ledger.pace(session.parameters["model"], prospect.tokens)
+        pace = await self._ledger.pace(session.parameters["model"])
         if pace is None or pace.hit_s is None:
             return 0
+        prospect = await self._prospects.of(session, record)
         return max(0, round(1000 * (pace.hit_s - WORTH_TAKING_OVER * pace.predict(prospect.tokens))))

@@ -55,7 +55,7 @@ class Speculation:
         if await self._spending.refusal() is not None:
             return Skip.UPSTREAM_REFUSING
         odds = Odds(*await self._spending.odds(session.context, trigger))
-        pace = await self._ledger.pace(model.id, prospect.tokens)
+        pace = await self._ledger.pace(model.id)
         worth = weigh(model, prospect, ttl, odds, trigger, pace, self._limits.value_of_second_usd)
         if trigger != "api" and worth.value_usd is not None and worth.value_usd <= 0:
             return Skip.NOT_WORTH_IT
