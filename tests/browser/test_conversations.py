@@ -103,6 +103,12 @@ def test_the_window_is_named_after_its_conversation(gated: Chat, gate: Gate) -> 
     expect(rows(page).first).to_contain_text("ship 42")
     # Who is at it goes on with it when the answer ends, which the list is loaded for.
     title = title_of(page, short)
+    # The next row does not cover the field's ring.
+    ring = title.evaluate(
+        "node => { const { outlineOffset, outlineWidth } = getComputedStyle(node);"
+        "return parseFloat(outlineOffset) + parseFloat(outlineWidth); }"
+    )
+    assert ring <= 0
     title.fill("Not this")
     title.press("End")
     gate.open_all()
