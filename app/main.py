@@ -142,7 +142,7 @@ def create_app(
         ),
         fetcher=(fetcher or Fetcher()) if settings.fetch_urls == "on" else None,
         conversations=conversations,
-        finding=Finding(stored_sessions, listing),
+        finding=Finding(stored_sessions, listing, met),
         asking=asking,
         coordinator=coordinator,
         patience=patience,

@@ -110,6 +110,7 @@ MEETINGS: dict[str, Callable[[Client, str, str], object]] = {
         f"/api/sessions/{session}/ask", json={"question": "And?"}
     ),
     "its session is shown": lambda client, session, _: client.session(session),
+    "its session is listed": lambda client, *_: client.http.get("/api/sessions"),
 }
 
 

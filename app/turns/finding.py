@@ -10,6 +10,7 @@ from app.store.listing import Listing, Said
 from app.store.listing import Place as Place
 from app.store.sessions import SessionRecord, Sessions
 from app.turns.answer import visible_text
+from app.turns.met import Met
 
 MAX_TITLE_CHARS = 200
 MAX_BRANCHES = 200
@@ -54,9 +55,10 @@ class Branches:
 class Finding:
     """Looks through the sessions of one owner at a time."""
 
-    def __init__(self, sessions: Sessions, listing: Listing) -> None:
+    def __init__(self, sessions: Sessions, listing: Listing, met: Met) -> None:
         self._sessions = sessions
         self._listing = listing
+        self._met = met
 
     async def newest(self, owner: str, after: Place | None, most: int) -> tuple[list[Listed], Place | None]:
         """The sessions of `owner` that were asked before `after`, the last asked first, and after which one it goes on."""
@@ -111,6 +113,9 @@ class Finding:
             for place, record, (turns, question) in zip(places, records, openings, strict=True)
             if record is not None and record.owner == owner and turns
         ]
+        for one in listed:
+            if one.session.running is not None:
+                self._met.note(one.session.running)
         # Also those that are further down, or match nothing: they are renamed and erased with it.
         counts = await self._listing.branches(owner, [one.session.family for one in listed], MAX_BRANCHES)
         return [replace(one, branches=max(1, count)) for one, count in zip(listed, counts, strict=True)]

@@ -165,6 +165,8 @@ class Listed(BaseModel):
     asked_at: Time
     """When its last question was asked."""
     turns: int
+    running: bool
+    """Whether its last question is still being answered."""
     branches: int
     """How many there are of the same `conversation`, this one among them, each asked something."""
     match: str | None

@@ -102,6 +102,7 @@ LISTED = {
     "created_at": "2026-03-01T09:29:58.120Z",
     "asked_at": "2026-03-01T09:30:31.402Z",
     "turns": 3,
+    "running": False,
     "branches": 2,
     "match": "…waits for them, then raises an ExceptionGroup …",
     "match_turn": 2,

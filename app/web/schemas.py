@@ -164,6 +164,7 @@ def listed_json(listed: Listed) -> dict[str, Any]:
         "created_at": rfc3339(session.created_ms),
         "asked_at": rfc3339(listed.asked_ms),
         "turns": listed.turns,
+        "running": session.running is not None,
         "branches": listed.branches,
         "match": listed.match,
         "match_turn": listed.match_turn,

@@ -147,6 +147,7 @@ class Chat {
 
   /** Leaves the conversation on the page; a turn that runs goes on without us. */
   #leave() {
+    if (this.#running && this.#session) this.sidebar.left(this.#session);
     this.#stay.abort();
     this.source.close();
     this.#stay = new AbortController();

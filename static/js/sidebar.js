@@ -10,16 +10,18 @@ import { confirmed } from './confirm.js';
 import { part } from './conversation.js';
 import { several } from './numbers.js';
 
-/** @typedef {{session: string, title: string, conversation: string, context_name: string, asked_at: string, branches: number, match: string|null, match_turn: number|null}} Listed */
+/** @typedef {{session: string, title: string, conversation: string, context_name: string, asked_at: string, running: boolean, branches: number, match: string|null, match_turn: number|null}} Listed */
 
 const ROOMY = matchMedia('(min-width: 72rem)');
 const SEARCH_AFTER_MS = 200;
+const LOOK_AGAIN_MS = 3000;
+const UNREAD = 'headstart.unread';
+const MOST_UNREAD = 100;
 const A_YEAR_S = 31_536_000;
+const when = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 
 /** What the style sheets go by: how the column was left, and how the drawer. */
 const state = document.documentElement.dataset;
-
-const when = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 
 /** @param {string} id */
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -32,9 +34,27 @@ const finder = (words) =>
 const marked = (text, wanted) =>
   wanted ? text.split(wanted).map((piece, at) => (at % 2 ? part('', 'mark', piece) : piece)) : [text];
 
+/**
+ * The sessions with an answer that ran on without its reader, until they are opened: kept in the browser, for all its tabs.
+ * @param {(sessions: Set<string>) => void} change
+ */
+function unread(change) {
+  /** @type {Set<string>} */
+  let sessions = new Set();
+  try {
+    sessions = new Set(JSON.parse(localStorage.getItem(UNREAD) || '[]'));
+    change(sessions);
+    localStorage.setItem(UNREAD, JSON.stringify([...sessions].slice(-MOST_UNREAD)));
+  } catch {
+    // Where a browser keeps nothing for a page.
+  }
+  return sessions;
+}
+
 export class Sidebar {
   #round = 0;
   #typing = 0;
+  #looking = 0;
   /** @type {string|null} */
   #next = null;
   /** @type {Listed|null} */
@@ -138,8 +158,14 @@ export class Sidebar {
     /** @type {HTMLElement|undefined} */ (stops[at + step])?.focus();
   }
 
+  /** @param {string} session whose answer runs on without its reader */
+  left(session) {
+    unread((sessions) => sessions.add(session));
+  }
+
   /** @param {string} [cursor] where the list goes on */
   async load(cursor = '') {
+    unread((sessions) => sessions.delete(this.chat.current() || ''));
     // Whoever types a title keeps the field; the list is loaded when that is done.
     if (!this.isOpen || this.#renaming) return;
     const round = ++this.#round;
@@ -166,7 +192,42 @@ export class Sidebar {
       if (!known) this.list.append(this.#row(listed));
       else if (listed.session === this.chat.current()) known.replaceWith(this.#row(listed));
     }
+    this.#mark(sessions);
     if (held) this.#rowOf(held)?.querySelector('a')?.focus();
+  }
+
+  /** Says of each conversation whether one of its answers runs, or came while nobody looked. @param {Listed[]} sessions */
+  #mark(sessions) {
+    const current = sessions.find(({ session }) => session === this.chat.current())?.conversation;
+    const left = unread((known) => {
+      for (const { session, conversation, running } of sessions) {
+        if (conversation === current) known.delete(session);
+        else if (running) known.add(session);
+      }
+    });
+    for (const conversation of new Set(sessions.map((one) => one.conversation))) {
+      const row = this.#rowOf(conversation);
+      const said = row?.querySelector('.state');
+      if (!row || !said) continue;
+      const own = sessions.filter((one) => one.conversation === conversation);
+      row.dataset.state = own.some(({ running }) => running) ? 'running' : own.some(({ session }) => left.has(session)) ? 'unread' : '';
+      said.textContent = { running: 'Being answered', unread: 'New answer' }[row.dataset.state] ?? '';
+    }
+    clearTimeout(this.#looking);
+    if (sessions.some(({ session, running }) => running && left.has(session))) this.#lookLater();
+  }
+
+  #lookLater() {
+    this.#looking = setTimeout(() => this.#look(), LOOK_AGAIN_MS);
+  }
+
+  /** Whether what runs elsewhere still does, while somebody sees it. */
+  async #look() {
+    const round = this.#round;
+    const told = this.isOpen && !document.hidden ? await call('GET', '/api/sessions').catch(() => null) : null;
+    if (round !== this.#round) return;
+    if (told) this.#mark(told.sessions);
+    else this.#lookLater();
   }
 
   /** @param {string} conversation @returns {HTMLElement|null} */
@@ -178,12 +239,12 @@ export class Sidebar {
   #row(listed) {
     const item = part('', 'li');
     item.dataset.conversation = listed.conversation;
-    const link = /** @type {HTMLAnchorElement} */ (part('', 'a', part('title', 'span', ...marked(listed.title, this.#wanted))));
-    link.href = `/?session=${encodeURIComponent(listed.session)}`;
-    if (listed.session === this.chat.current()) link.setAttribute('aria-current', 'page');
     const about = part('about-it', 'span', ...(listed.match ? marked(listed.match, this.#wanted) : [`${listed.context_name} · ${when.format(Date.parse(listed.asked_at))}`]));
     if (listed.branches > 1) about.append(` · ${several(listed.branches, 'branch', 'branches')}`);
+    const link = /** @type {HTMLAnchorElement} */ (part('', 'a', part('title', 'span', ...marked(listed.title, this.#wanted)), part('state unseen', 'span')));
     link.append(about);
+    link.href = `/?session=${encodeURIComponent(listed.session)}`;
+    if (listed.session === this.chat.current()) link.setAttribute('aria-current', 'page');
     link.addEventListener('click', (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();

@@ -141,6 +141,28 @@ def test_the_window_is_named_after_its_conversation(gated: Chat, gate: Gate) -> 
     expect(page).to_have_title("Not this one · Headstart")
 
 
+def test_the_list_says_what_is_being_answered_and_what_was_while_its_reader_was_elsewhere(
+    gated: Chat, gate: Gate
+) -> None:
+    page = gated.page
+    gate.hold_answers(after_deltas=1)
+    gated.ask("Which ship is ship 41?")
+    page.get_by_role("button", name="New conversation").click()
+    link = rows(page).first.get_by_role("link")
+    expect(link).to_have_accessible_name(re.compile(r"ship 41\? Being answered"))
+    gate.open_all()
+    expect(link).to_have_accessible_name(re.compile(r"ship 41\? New answer"))
+    expect(link.locator(".title")).to_have_css("font-weight", "600")
+    page.reload()
+    expect(link).to_have_accessible_name(re.compile("New answer"))
+    link.click()
+    expect(link).to_have_attribute("aria-current", "page")
+    expect(link).not_to_have_accessible_name(re.compile("New answer"))
+    page.get_by_role("button", name="New conversation").click()
+    expect(link).not_to_have_attribute("aria-current", "page")
+    expect(link).not_to_have_accessible_name(re.compile("New answer"))
+
+
 def test_a_question_asked_differently_is_a_branch_and_both_stay_reachable(chat: Chat) -> None:
     page = chat.page
     answered(chat, "What is a Future?")
