@@ -1,5 +1,5 @@
 // @ts-check
-/** Numbers as people read them. Pure; what is unknown is the caller's to leave out. */
+/** Numbers and times as people read them. What is unknown is the caller's to leave out. */
 
 const whole = new Intl.NumberFormat('en');
 const tenths = new Intl.NumberFormat('en', { minimumFractionDigits: 1, maximumFractionDigits: 1 });
@@ -38,3 +38,17 @@ export function size(bytes) {
 
 /** @param {number} n @param {string} one @param {string} more @returns {string} */
 export const several = (n, one, more) => `${count(n)} ${n === 1 ? one : more}`;
+
+/** @type {[string, number, Intl.DateTimeFormatOptions][]} what an age is called, how many days ago it began, and what day is told */
+const AGES = [['Today', 0, {}], ['Yesterday', 1, {}], ['Previous 7 days', 7, { weekday: 'short' }]];
+const { hourCycle } = new Intl.DateTimeFormat(undefined, { hour: 'numeric' }).resolvedOptions();
+
+/** @param {string} then @returns {[string, string]} its age in the reader's own days, and when it was, by a clock like theirs */
+export function aged(then) {
+  const at = new Date(then);
+  const today = new Date().setHours(0, 0, 0, 0);
+  const [age, , day] = AGES.find(([, days]) => at.getTime() >= new Date(today).setDate(new Date(today).getDate() - days)) ?? [];
+  /** @type {Intl.DateTimeFormatOptions} */
+  const told = age ? { ...day, hour: 'numeric', minute: '2-digit', hourCycle } : { dateStyle: 'medium' };
+  return [age ?? 'Earlier', at.toLocaleString('en', told)];
+}

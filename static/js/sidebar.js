@@ -8,7 +8,7 @@ import { call, Problem } from './api.js';
 import { cover, uncover } from './back.js';
 import { confirmed } from './confirm.js';
 import { part } from './conversation.js';
-import { several } from './numbers.js';
+import { aged, several } from './numbers.js';
 
 /** @typedef {{session: string, title: string, conversation: string, context_name: string, asked_at: string, running: boolean, branches: number, match: string|null, match_turn: number|null}} Listed */
 
@@ -18,7 +18,6 @@ const LOOK_AGAIN_MS = 3000;
 const UNREAD = 'headstart.unread';
 const MOST_UNREAD = 100;
 const A_YEAR_S = 31_536_000;
-const when = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 
 /** What the style sheets go by: how the column was left, and how the drawer. */
 const state = document.documentElement.dataset;
@@ -189,11 +188,22 @@ export class Sidebar {
     if (!more) this.list.replaceChildren();
     for (const listed of sessions) {
       const known = this.#rowOf(listed.conversation);
-      if (!known) this.list.append(this.#row(listed));
-      else if (listed.session === this.chat.current()) known.replaceWith(this.#row(listed));
+      if (!known) this.#group(aged(listed.asked_at)[0]).append(this.#row(listed));
+      else if (listed.session === this.chat.current()) known.replaceWith(this.#row({ ...listed, asked_at: known.dataset.asked || '' }));
     }
     this.#mark(sessions);
     if (held) this.#rowOf(held)?.querySelector('a')?.focus();
+  }
+
+  /** @param {string} age @returns {Element} what has the rows of this age, the last one that there is */
+  #group(age) {
+    const id = `asked-${age.replaceAll(' ', '-')}`;
+    const known = this.list.lastElementChild;
+    if (known?.getAttribute('aria-labelledby') === id) return known;
+    const group = part('', 'ul');
+    group.setAttribute('aria-labelledby', id);
+    this.list.append(Object.assign(part('', 'h2', age), { id }), group);
+    return group;
   }
 
   /** Says of each conversation whether one of its answers runs, or came while nobody looked. @param {Listed[]} sessions */
@@ -238,8 +248,8 @@ export class Sidebar {
   /** @param {Listed} listed */
   #row(listed) {
     const item = part('', 'li');
-    item.dataset.conversation = listed.conversation;
-    const about = part('about-it', 'span', ...(listed.match ? marked(listed.match, this.#wanted) : [`${listed.context_name} · ${when.format(Date.parse(listed.asked_at))}`]));
+    Object.assign(item.dataset, { conversation: listed.conversation, asked: listed.asked_at });
+    const about = part('about-it', 'span', ...(listed.match ? marked(listed.match, this.#wanted) : [`${aged(listed.asked_at)[1]} · ${listed.context_name}`]));
     if (listed.branches > 1) about.append(` · ${several(listed.branches, 'branch', 'branches')}`);
     const link = /** @type {HTMLAnchorElement} */ (part('', 'a', part('title', 'span', ...marked(listed.title, this.#wanted)), part('state unseen', 'span')));
     link.append(about);

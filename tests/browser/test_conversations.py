@@ -3,8 +3,10 @@
 import json
 import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from playwright.sync_api import BrowserContext, Locator, Page, Response, Route, expect
 from redis import Redis
@@ -161,6 +163,30 @@ def test_the_list_says_what_is_being_answered_and_what_was_while_its_reader_was_
     page.get_by_role("button", name="New conversation").click()
     expect(link).not_to_have_attribute("aria-current", "page")
     expect(link).not_to_have_accessible_name(re.compile("New answer"))
+
+
+def test_the_list_is_grouped_by_the_readers_own_days(chat: Chat) -> None:
+    page = chat.page
+    answered(chat, "What is a Future?")
+    browser = page.context.new_cdp_session(page)
+    browser.send("Emulation.setTimezoneOverride", {"timezoneId": "Pacific/Kiritimati"})
+    browser.send("Emulation.setLocaleOverride", {"locale": "de-DE"})
+    midnight = datetime.now(ZoneInfo("Pacific/Kiritimati")).replace(hour=0, minute=0, second=0, microsecond=0)
+    second = timedelta(seconds=1)
+    week = midnight - timedelta(days=7)
+    asked_at = [midnight, midnight - second, week, week - second]
+    told = page.request.get(f"{chat.url}/api/sessions").json()["sessions"][0]
+    sessions = [
+        told | {"session": f"s_{number}", "conversation": str(number), "asked_at": at.isoformat()}
+        for number, at in enumerate(asked_at)
+    ]
+    page.route("**/api/sessions?*", lambda route: route.fulfill(json={"sessions": sessions, "next": None}))
+    page.reload()
+    said = ["00:00", "23:59", f"{week:%a} 00:00", f"{week - second:%b} {(week - second).day}, {week.year}"]
+    for age, when in zip(("Today", "Yesterday", "Previous 7 days", "Earlier"), said, strict=True):
+        row = sidebar(page).get_by_role("list", name=age).get_by_role("listitem")
+        expect(row.locator(".about-it")).to_have_text(re.compile(rf"^{when}.? · asyncio$"))
+    expect(sidebar(page).get_by_role("heading")).to_have_count(4)
 
 
 def test_a_question_asked_differently_is_a_branch_and_both_stay_reachable(chat: Chat) -> None:
