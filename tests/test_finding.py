@@ -152,6 +152,7 @@ def test_words_are_found_in_titles_questions_and_answers_whatever_their_case(cli
     assert ids(client, q="(else)") == [second]
     answer = client.session(second)["turns"][0]["answer"]
     assert set(ids(client, q=answer[:10])) == {first, second}
+    assert set(ids(client, q="DOCS")) == {first, second}
     assert ids(client, q=".*") == ids(client, q="nowhere") == []
     client.http.patch(f"/api/sessions/{second}", json={"title": "Everything else"})
     assert ids(client, q="everything") == [second]

@@ -66,8 +66,8 @@ class Finding:
         return await self._described(owner, places), places[-1] if len(places) == most else None
 
     async def search(self, owner: str, words: str, after: Place | None, most: int) -> tuple[list[Listed], Place | None]:
-        """Those of them with `words` in a title, a question or an answer, whatever their case and the space between
-        them. Looks through so many sessions, then says after which one to go on."""
+        """Those of them with `words` in a title, a question, an answer or their context's name, whatever their case and the
+        space between them. Looks through so many sessions, then says after which one to go on."""
         wanted = re.compile(r"\s+".join(map(re.escape, words.split())), re.IGNORECASE)
         found: list[Listed] = []
         for _ in range(0, SEARCHED, _AT_A_TIME):
@@ -153,6 +153,9 @@ def _matches(wanted: re.Pattern[str], listed: list[Listed], said: list[list[Said
             if around is not None:
                 matches.append(replace(one, match=around, match_turn=number))
                 break
+        else:
+            if wanted.search(one.session.context_name):
+                matches.append(one)
     return matches
 
 

@@ -32,7 +32,8 @@ _FILE: Responses = {
 # When a session was asked, and its id: what follows it in the list is asked for with both.
 _CURSOR = r"(\d{1,15})-(s_[0-9a-f]{32})"
 
-Words = Annotated[str, Query(max_length=200, description="Only those with these words in a title, question or answer.")]
+_WORDS = "Only those with these words in a title, question, answer or their context's name."
+Words = Annotated[str, Query(max_length=200, description=_WORDS)]
 Most = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[
     str, Query(description="`next` of the list before.", json_schema_extra={"pattern": f"^({_CURSOR})?$"})

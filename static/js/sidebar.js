@@ -249,9 +249,10 @@ export class Sidebar {
   #row(listed) {
     const item = part('', 'li');
     Object.assign(item.dataset, { conversation: listed.conversation, asked: listed.asked_at });
-    const about = part('about-it', 'span', ...(listed.match ? marked(listed.match, this.#wanted) : [`${aged(listed.asked_at)[1]} · ${listed.context_name}`]));
+    const about = part('about-it', 'span', `${aged(listed.asked_at)[1]} · `, ...marked(listed.context_name, this.#wanted));
     if (listed.branches > 1) about.append(` · ${several(listed.branches, 'branch', 'branches')}`);
     const link = /** @type {HTMLAnchorElement} */ (part('', 'a', part('title', 'span', ...marked(listed.title, this.#wanted)), part('state unseen', 'span')));
+    if (listed.match) link.append(part('about-it', 'span', ...marked(listed.match, this.#wanted)));
     link.append(about);
     link.href = `/?session=${encodeURIComponent(listed.session)}`;
     if (listed.session === this.chat.current()) link.setAttribute('aria-current', 'page');

@@ -68,6 +68,7 @@ def test_conversations_are_listed_opened_found_renamed_and_deleted(chat: Chat) -
     said = re.sub(r"\s+", " ", chat.stored()["turns"][0]["answer"]).split(" ")
     search.fill(" ".join(said[20:22]).upper())
     hit = rows(page).locator("a", has_text="What is a Future?").locator("mark").first
+    expect(rows(page).first.locator(".about-it").last).to_contain_text("asyncio")
     expect(hit).to_have_text(" ".join(said[20:22]))
     assert hit.evaluate("node => node.getBoundingClientRect().right < node.parentNode.getBoundingClientRect().right")
     search.fill("")
