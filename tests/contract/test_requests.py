@@ -268,6 +268,7 @@ def test_every_answer_forbids_what_a_page_does_not_need(client: Client) -> None:
         headers = client.http.get(path).headers
         assert "default-src 'none'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]
+        assert ("'self'" in headers["content-security-policy"]) == headers["content-type"].startswith("text/html")
         assert headers["x-content-type-options"] == "nosniff"
 
 
