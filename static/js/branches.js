@@ -55,7 +55,7 @@ export function editQuestion(question, text, ask, ended) {
     ended();
   };
   const send = document.createElement('button');
-  send.textContent = 'Ask again';
+  send.textContent = 'Ask this instead';
   form.append(area, button('Cancel', 'Cancel', close), send);
   form.addEventListener('submit', (event) => {
     event.preventDefault();
