@@ -407,6 +407,13 @@ def test_several_questions_are_asked_at_once_from_one_point(chat: Chat) -> None:
         expect(lane.locator(".cache")).to_contain_text("cache hit")
     tops = {lane.evaluate("node => Math.round(node.getBoundingClientRect().top)") for lane in lanes.all()}
     assert len(tops) == 1
+    # They have the window's width, and what else there is stays in its column.
+    columns = [lane.bounding_box() for lane in lanes.all()] + [
+        chat.input.bounding_box(),
+        page.locator(".bar").bounding_box(),
+    ]
+    *widths, dock, head = [box["width"] if box else 0 for box in columns]
+    assert min(widths) > 290 and dock < 740 and head < 780
     expect(lanes.first.locator(".asked")).to_contain_text("/3")
     lanes.nth(2).get_by_role("link", name="Go on from here").click()
     expect(asked(chat.turns.nth(1))).to_contain_text("How is it awaited?")
