@@ -428,16 +428,16 @@ def test_the_same_question_without_headstart_stands_beside_it(chat: Chat) -> Non
     chat.input.fill("What is a Future?")
     switch = page.get_by_role("button", name="Without Headstart, too")
     expect(switch).to_have_accessible_description(re.compile("costs what a cold question costs"))
+    cost = page.get_by_text("costs what a cold question costs")
+    expect(cost).to_be_hidden()
     switch.click()
     expect(switch).to_have_attribute("aria-pressed", "true")
+    expect(cost).to_be_visible()
     chat.input.press("Enter")
     lanes = page.locator(".lanes article")
     expect(lanes).to_have_count(2)
     for lane, cache in zip(lanes.all(), ("cache hit", "cache miss"), strict=True):
         chat.expect_state(lane, "done")
-    cost = page.get_by_text("costs what a cold question costs")
-    expect(cost).to_be_hidden()
-    expect(cost).to_be_visible()
         expect(lane.locator(".cache")).to_contain_text(cache)
     expect(lanes.nth(1)).to_contain_text("Without Headstart")
     expect(switch).to_have_attribute("aria-pressed", "false")
@@ -692,6 +692,9 @@ def test_everything_can_be_done_by_keyboard_alone(chat: Chat) -> None:
     chat.input.blur()
     keys.press("?")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+    # The room beside the page, which no backdrop reaches, is as dim as that.
+    beside = "getComputedStyle(document.documentElement).backgroundColor"
+    assert "0.59" in page.evaluate(beside)
     keys.press("Escape")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_hidden()
 
@@ -699,9 +702,6 @@ def test_everything_can_be_done_by_keyboard_alone(chat: Chat) -> None:
 def test_on_a_phone_the_list_is_a_drawer_that_leaves_the_page_alone(chat: Chat) -> None:
     page = chat.page
     page.set_viewport_size({"width": 390, "height": 800})
-    # The room beside the page, which no backdrop reaches, is as dim as that.
-    beside = "getComputedStyle(document.documentElement).backgroundColor"
-    assert "0.59" in page.evaluate(beside)
     answered(chat, "What is a Future?")
     toggle = page.get_by_role("button", name="Conversations", exact=True)
     expect(sidebar(page)).to_be_hidden()

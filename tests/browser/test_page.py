@@ -132,6 +132,17 @@ def test_the_keyboard_alone_does_it_all(chat: Chat) -> None:
     page.wait_for_url("**/dashboard")
 
 
+# What can be pressed, in the page or above it, and takes less than 32 pixels of height there.
+LOW = """() => [...document.querySelectorAll('.top :is(button, a, summary), #log :is(button, a, summary), .ways button')]
+    .filter(node => node.checkVisibility()).filter(node => {
+        if (node.closest('.top')) scrollTo({ top: 0, behavior: 'instant' });
+        else node.scrollIntoView({ block: 'center', behavior: 'instant' });
+        const { left, top, width, height } = node.getBoundingClientRect();
+        const met = y => node.contains(document.elementFromPoint(left + width / 2, y));
+        return [...Array(64).keys()].filter(step => met(top + height / 2 - 31.5 + step)).length < 32;
+    }).map(node => node.outerHTML)"""
+
+
 def test_on_a_touch_keyboard_enter_breaks_the_line_and_the_buttons_send(browser: Browser, sandboxed: str) -> None:
     with browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True) as context:
         chat = Chat(context.new_page(), sandboxed).open()
@@ -154,6 +165,7 @@ def test_on_a_touch_keyboard_enter_breaks_the_line_and_the_buttons_send(browser:
         page.get_by_role("button", name="Ask this instead").tap()
         expect(turn.locator(".question")).to_contain_text("a Future?\nAnd a Task?")
         chat.expect_state(turn, "done")
+        assert page.evaluate(LOW) == []
         # A keyboard that is joined to such a screen has a way of its own.
         chat.input.fill("And a Lock?")
         chat.input.press("Control+Enter")
