@@ -43,6 +43,8 @@ class Chat {
   #session = null;
   /** What the session has in common with its branches. */
   #family = '';
+  /** The session's. */
+  #model = '';
   /** @type {Promise<string>|null} */
   #opening = null;
   /** @type {Promise<void>} */
@@ -188,8 +190,9 @@ class Chat {
       const session = await call('GET', `/api/sessions/${encodeURIComponent(id)}?render=html`, undefined, signal);
       this.#session = session.session;
       this.#family = session.conversation;
+      this.#model = session.model;
       this.contexts.pick(session.context, session.context_name);
-      const turns = standing(session.turns).map((/** @type {any} */ told) => turnFrom(session.session, told));
+      const turns = standing(session.turns).map((/** @type {any} */ told) => turnFrom(session, told));
       entitle(session.title);
       this.conversation.replace(turns, place);
       // Nobody comes back to a conversation in which nothing was asked, but to a new one.
@@ -219,9 +222,10 @@ class Chat {
     await this.#loading;
     if (this.#session) return this.#session;
     const { signal } = this.#stay;
-    this.#opening ??= call('POST', '/api/sessions', { context: this.contexts.value }, signal).then(({ session, conversation, warm }) => {
+    this.#opening ??= call('POST', '/api/sessions', { context: this.contexts.value }, signal).then(({ session, conversation, model, warm }) => {
       this.#session = session;
       this.#family = conversation;
+      this.#model = model;
       this.warmth.show(warm);
       visit(`/?session=${encodeURIComponent(session)}`, false);
       return session;
@@ -243,7 +247,7 @@ class Chat {
       const session = await this.#open();
       const clock = this.#clock();
       const response = await send('POST', `/api/sessions/${session}/ask?render=html`, { question }, { signal });
-      const turn = turnOf({ id: response.headers.get('Turn-Id') || '', session, question, branches: [session], clock });
+      const turn = turnOf({ id: response.headers.get('Turn-Id') || '', session, question, branches: [session], clock, model: this.#model });
       keep(turn.id, clock);
       this.#accepted(turn, response);
       return turn;
@@ -330,21 +334,21 @@ class Chat {
     this.sidebar.load();
     if (!told || signal.aborted) return;
     entitle(told.title);
-    await this.#catchUp(told.turns, signal);
+    await this.#catchUp(told, signal);
     if (!signal.aborted && !this.#running) this.warmth.show(told.warm, this.conversation.turns.length > 0);
   }
 
-  /** Shows what was asked elsewhere. @param {any[]} told the session's turns @param {AbortSignal} signal */
+  /** Shows what was asked elsewhere. @param {any} told the session @param {AbortSignal} signal */
   async #catchUp(told, signal) {
-    const missed = () => standing(told).filter(({ turn }) => !this.conversation.find(turn));
+    const missed = () => standing(told.turns).filter(({ turn }) => !this.conversation.find(turn));
     if (missed().length) {
       const whole = await call('GET', `/api/sessions/${this.#session}?render=html`, undefined, signal).catch(() => null);
       // What is being asked here comes with its own answer.
       if (!whole || signal.aborted || this.composer.locked) return;
-      told = whole.turns;
+      told = whole;
     }
-    this.conversation.joined(told);
-    const turns = missed().map((one) => turnFrom(this.#session, one));
+    this.conversation.joined(told.turns);
+    const turns = missed().map((one) => turnFrom(told, one));
     if (!turns.length) return;
     this.conversation.insert(turns);
     const last = turns.at(-1);
@@ -386,9 +390,9 @@ class Chat {
   async #recover(question) {
     const { signal } = this.#stay;
     try {
-      const turns = this.#session ? (await call('GET', `/api/sessions/${this.#session}?render=html`, undefined, signal)).turns : [];
-      const last = turns.at(-1);
-      if (last?.question === question && !this.conversation.find(last.turn)) this.#accepted(turnFrom(this.#session, last), null);
+      const told = this.#session ? await call('GET', `/api/sessions/${this.#session}?render=html`, undefined, signal) : { turns: [] };
+      const last = told.turns.at(-1);
+      if (last?.question === question && !this.conversation.find(last.turn)) this.#accepted(turnFrom(told, last), null);
       else await this.ask(question, true);
     } catch (error) {
       if (!signal.aborted) await this.#refused(Problem.from(error), question, true);

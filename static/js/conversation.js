@@ -4,7 +4,7 @@ import { editQuestion, questionTools } from './branches.js';
 import { copy } from './clipboard.js';
 import { seconds } from './numbers.js';
 import { Prose, tendCode } from './prose.js';
-import { timeline } from './timeline.js';
+import { byline, timeline } from './timeline.js';
 import { standing } from './turn.js';
 import { cacheOf, facts, inFull } from './verdict.js';
 
@@ -167,8 +167,8 @@ export class TurnView {
     const summary = part('', 'summary', ...line.childNodes);
     summary.className = line.className;
     summary.title = line.title;
-    const times = part('times', 'details', summary);
-    times.addEventListener('toggle', () => times.append(timeline(this.turn)), { once: true });
+    const times = part('times', 'details', summary, byline(this.turn));
+    times.addEventListener('toggle', () => summary.after(timeline(this.turn)), { once: true });
     return times;
   }
 

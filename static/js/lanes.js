@@ -9,18 +9,18 @@ import { keep } from './clocks.js';
 import { TurnView } from './conversation.js';
 import { end, follow, turnFrom, turnOf } from './turn.js';
 
-/** @typedef {{session: string, question: string, label: string, passing: boolean}} Lane a `passing` one is erased in the end */
+/** @typedef {{session: string, model: string, question: string, label: string, passing: boolean}} Lane a `passing` one is erased in the end */
 
 /** @param {string} session @param {number} after @param {string} question @param {AbortSignal} [signal] @returns {Promise<Lane>} */
 export async function branchOff(session, after, question, signal) {
   const fork = await call('POST', `/api/sessions/${session}/fork`, { after_turn: after }, signal);
-  return { session: fork.session, question, label: '', passing: false };
+  return { session: fork.session, model: fork.model, question, label: '', passing: false };
 }
 
 /** @param {string} session @param {number} after @param {string} question @returns {Promise<Lane>} */
 export async function withoutHeadstart(session, after, question) {
   const copy = await call('POST', `/api/sessions/${session}/fork`, { after_turn: after, isolation: 'session' });
-  return { session: copy.session, question, label: 'Without Headstart', passing: true };
+  return { session: copy.session, model: copy.model, question, label: 'Without Headstart', passing: true };
 }
 
 export class Lanes {
@@ -85,7 +85,7 @@ export class Lanes {
   async #ask(row, lane, measured, signal) {
     // Nothing was warmed for a copy.
     const clock = measured && lane.passing ? { ...measured, warmFrom: null, warmTo: null } : measured;
-    const turn = turnOf({ question: lane.question, clock });
+    const turn = turnOf({ question: lane.question, model: lane.model, clock });
     const view = new TurnView(turn, {});
     view.node.prepend(lane.passing ? heading(lane.label) : this.#way(lane.session));
     row.append(view.node);
@@ -101,8 +101,8 @@ export class Lanes {
       await follow(turn, response, {
         changed: () => view.changed(), lost: () => {}, found: () => {},
         gone: async () => {
-          const { turns } = await call('GET', `/api/sessions/${lane.session}?render=html`, undefined, signal);
-          Object.assign(turn, turnFrom(lane.session, turns.at(-1)));
+          const told = await call('GET', `/api/sessions/${lane.session}?render=html`, undefined, signal);
+          Object.assign(turn, turnFrom(told, told.turns.at(-1)));
           view.changed();
         },
       }, signal);

@@ -4,6 +4,8 @@ import { seconds } from './numbers.js';
 
 /** @typedef {{name: string, label: string, from: number, to: number}} Span in milliseconds from when it was sent */
 
+const when = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
+
 const LONGEST_BEFORE_MS = 20_000;
 const WIDTH = 1000;
 const THINNEST = 3;
@@ -42,6 +44,17 @@ export function timeline(turn) {
   }
   figure.append(bars, list);
   return figure;
+}
+
+/** Which model answered, and when it was asked. @param {import('./turn.js').Turn} turn */
+export function byline({ model, asked }) {
+  const line = document.createElement('p');
+  line.className = 'by';
+  const time = document.createElement('time');
+  time.dateTime = new Date(asked).toISOString();
+  time.textContent = when.format(asked);
+  line.append(`${model}, asked `, time);
+  return line;
 }
 
 /** @param {string} tag @param {Record<string, string|number>} attributes */

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -651,7 +651,14 @@ def test_the_stats_open_on_where_the_time_went(gated: Chat) -> None:
 
 
 def expect_spans(turn: Locator, spans: list[str]) -> None:
+    by = turn.locator(".times .by")
+    expect(by).to_be_hidden()
     turn.locator(".times summary").click()
+    expect(by).to_contain_text(re.compile(r"^claude-sonnet-5-5, asked \w+ \d+, 20\d\d"))
+    assert (
+        abs(datetime.now(UTC) - datetime.fromisoformat(by.locator("time").get_attribute("datetime") or "")).seconds
+        < 300
+    )
     figure = turn.locator("figure.timeline")
     expect(figure).to_be_visible()
     expect(figure.locator("dt").filter(has_not_text="had it been cold")).to_have_text(spans)

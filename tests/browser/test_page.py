@@ -230,7 +230,12 @@ def test_on_paper_is_the_conversation_alone_in_black_and_white(page: Page, sandb
     turn = chat.ask("When is the lighthouse lens polished?")
     chat.expect_state(turn, "done")
     page.emulate_media(media="print", color_scheme="dark")
-    for shown in (page.get_by_role("heading", level=1), turn.locator(".question"), turn.locator(".stats")):
+    for shown in (
+        page.get_by_role("heading", level=1),
+        turn.locator(".question"),
+        turn.locator(".stats"),
+        turn.locator(".by"),
+    ):
         expect(shown).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_have_text("When is the lighthouse lens polished?")
     pictured = "node => [node.offsetHeight > 1, getComputedStyle(node, '::after').content]"
