@@ -412,6 +412,7 @@ def test_of_two_contexts_with_the_same_content_the_one_that_is_picked_is_shown_a
     page.wait_for_url(f"{chat.url}/")
     expect(page.get_by_label("Context").locator("option")).to_have_text(["asyncio", "That one"])
     page.goto(conversation)
+    expect(chat.turns).to_have_count(1)
     chat.expect_state(chat.ask("And now?"), "done")
 
 
