@@ -747,7 +747,7 @@ def test_on_a_phone_the_list_is_a_drawer_that_leaves_the_page_alone(chat: Chat) 
     answered(chat, "What is a Task?")
     toggle.click()
     page.get_by_role("button", name="Close the list of conversations").click()
-    page.wait_for_function("history.state === null")
+    until(lambda: page.evaluate("history.state === null"), "the entry of the drawer to go")
     expect(asked(chat.turns)).to_contain_text("What is a Task?")
     second = chat.session
     toggle.click()
