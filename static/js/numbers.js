@@ -41,7 +41,8 @@ export const several = (n, one, more) => `${count(n)} ${n === 1 ? one : more}`;
 
 /** @type {[string, number, Intl.DateTimeFormatOptions][]} what an age is called, how many days ago it began, and what day is told */
 const AGES = [['Today', 0, {}], ['Yesterday', 1, {}], ['Previous 7 days', 7, { weekday: 'short' }]];
-const { hourCycle } = new Intl.DateTimeFormat(undefined, { hour: 'numeric' }).resolvedOptions();
+/** Words are English, the clock is as the reader's. */
+export const { hourCycle } = new Intl.DateTimeFormat(undefined, { hour: 'numeric' }).resolvedOptions();
 
 /** @param {string} then @returns {[string, string]} its age in the reader's own days, and when it was, by a clock like theirs */
 export function aged(then) {

@@ -1,10 +1,10 @@
 // @ts-check
 /** Where a turn's time went, drawn small: typing, warming, waiting, the answer, and where it would have stood cold. */
-import { seconds } from './numbers.js';
+import { hourCycle, seconds } from './numbers.js';
 
 /** @typedef {{name: string, label: string, from: number, to: number}} Span in milliseconds from when it was sent */
 
-const when = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
+const when = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short', hourCycle });
 
 const LONGEST_BEFORE_MS = 20_000;
 const WIDTH = 1000;

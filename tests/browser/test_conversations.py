@@ -188,6 +188,8 @@ def test_the_list_is_grouped_by_the_readers_own_days(chat: Chat) -> None:
         row = sidebar(page).get_by_role("list", name=age).get_by_role("listitem")
         expect(row.locator(".about-it")).to_have_text(re.compile(rf"^{when}.? · asyncio$"))
     expect(sidebar(page).get_by_role("heading")).to_have_count(4)
+    chat.turns.locator(".times summary").click()
+    expect(chat.turns.locator(".by time")).to_have_text(re.compile(r"\d, \d\d:\d\d$"))
 
 
 def test_a_question_asked_differently_is_a_branch_and_both_stay_reachable(chat: Chat) -> None:
