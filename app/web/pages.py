@@ -37,6 +37,7 @@ async def chat(request: Request, rooms: InRooms, asker: Asker) -> HTMLResponse:
         "version": rooms.version,
         "admin": rooms.admin.admits(request),
         "fetches": rooms.fetcher is not None,
+        "most_chars": rooms.max_question_chars,
     }
     return templates.TemplateResponse(request, "chat.html", shown)
 

@@ -12,6 +12,7 @@ import { Conversation } from './conversation.js';
 import { keepDraft } from './drafts.js';
 import { branchOff, Lanes, withoutHeadstart } from './lanes.js';
 import { Notice } from './notice.js';
+import { count } from './numbers.js';
 import { Quoting } from './quoting.js';
 import { listenForKeys } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
@@ -61,6 +62,7 @@ class Chat {
   constructor() {
     const spoken = element('spoken');
     this.notice = new Notice(element('notice'));
+    this.limit = new Notice(element('too-long'));
     this.contexts = new Contexts(/** @type {HTMLSelectElement} */ (element('context')), () => this.fresh());
     this.conversation = new Conversation({ log: element('log'), hello: element('hello'), down: element('down') }, {
       again: (turn) => this.ask(turn.question), edit: (turn, question) => this.askInstead(turn, question),
@@ -73,6 +75,7 @@ class Chat {
       send: (question) => this.askTogether(question),
       stop: () => this.stop(),
       held: (held) => this.warmth.hold(held),
+      long: (on) => this.#tooLong(on),
     });
     this.together = new Together(this.composer);
     this.quoting = new Quoting(element('quote'), (words) => {
@@ -132,6 +135,18 @@ class Chat {
     this.#asked.addEventListener('message', ({ data }) => {
       if (data === this.#session && !document.hidden) this.#learn();
     });
+  }
+
+  /** @param {boolean} on whether what is in the input is too long for a question; it may be a document */
+  #tooLong(on) {
+    if (!on) return this.limit.clear();
+    const input = /** @type {HTMLTextAreaElement} */ (element('question'));
+    const act = () => {
+      this.#tooLong(true);
+      dispatchEvent(new CustomEvent('brought', { detail: [new File([input.value], 'pasted.txt', { type: 'text/plain' })] }));
+    };
+    const said = `A question has at most ${count(Number(input.dataset.most))} characters, and this is longer.`;
+    this.limit.say(said, { label: 'Add it as a document instead', act });
   }
 
   /** @param {'focus'|'keystroke'} trigger */

@@ -8,6 +8,7 @@ const NOTICED_MS = 800;
 export class Composer {
   #locked = false;
   #slow = 0;
+  #long = false;
   /** @type {string|null} what the draft is written for */
   #about = null;
   #waits = false;
@@ -15,7 +16,8 @@ export class Composer {
 
   /**
    * @param {HTMLFormElement} form
-   * @param {{about: (trigger: 'focus'|'keystroke') => void, send: (question: string) => void, stop: () => void, held: (held: boolean) => void}} on
+   * @param {{about: (trigger: 'focus'|'keystroke') => void, send: (question: string) => void, stop: () => void, held: (held: boolean) => void,
+   *   long: (long: boolean) => void}} on `long`: whether there is more in it than a question may have
    */
   constructor(form, on) {
     this.form = form;
@@ -82,7 +84,7 @@ export class Composer {
 
   /** Sends the question, or holds it until the answer on its way has come. */
   submit() {
-    if (this.#locked || !this.value.trim()) return;
+    if (this.#locked || this.#long || !this.value.trim()) return;
     if (this.#waits) return this.#hold(true);
     this.#hold(false);
     if (document.activeElement === this.sendButton) this.input.focus();
@@ -142,9 +144,17 @@ export class Composer {
 
   #settle() {
     if (this.#about !== null) keepDraft(this.#about, this.value);
-    this.sendButton.disabled = this.#locked || !this.value.trim();
+    const long = this.#isLong();
+    if (long !== this.#long) this.on.long(this.#long = long);
+    this.sendButton.disabled = this.#locked || long || !this.value.trim();
     if (CSS.supports('field-sizing', 'content')) return;
     this.input.rows = Math.min(10, this.value.split('\n').length + Math.floor(this.value.length / 80));
+  }
+
+  /** By characters, as the server counts: what this counts may be two for one. */
+  #isLong() {
+    const most = Number(this.input.dataset.most);
+    return this.value.length > most && [...this.value].length > most;
   }
 
   /** @param {KeyboardEvent} event */

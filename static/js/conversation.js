@@ -31,6 +31,13 @@ const WORTH_SAYING_MS = 100;
 /** @param {Turn} turn */
 const thoughtOf = ({ thought }) => (thought < WORTH_SAYING_MS ? 'Thought about it' : `Thought for ${seconds(thought)}`);
 
+// A question that has more, by a guess, is shown by its beginning.
+const LONG_LINES = 24;
+const LINE_CHARS = 80;
+
+/** @param {string} text */
+const isLong = (text) => text.split('\n').length + text.length / LINE_CHARS > LONG_LINES;
+
 /** @param {string} name @param {string} tag @param {...(Node|string)} inside */
 export function part(name, tag, ...inside) {
   const node = document.createElement(tag);
@@ -55,6 +62,10 @@ export class TurnView {
     this.turn = turn;
     this.on = on;
     this.question = part('question', 'div', unseen('You asked: '), turn.question);
+    this.more = part('', 'button');
+    Object.assign(this.more, { type: 'button', title: 'The whole question' });
+    this.more.addEventListener('click', () => this.fold(this.more.ariaExpanded === 'true'));
+    if (isLong(turn.question)) this.fold(true);
     this.tools = part('asked', 'div');
     this.answer = part('prose', 'div');
     this.prose = new Prose(this.answer);
@@ -80,7 +91,8 @@ export class TurnView {
   joined() {
     const { activeElement: at } = document;
     const tool = this.tools.contains(at) ? /** @type {HTMLElement} */ (at).title : null;
-    this.tools.replaceChildren(...questionTools(this.turn, this.on, () => this.askAgain(), () => this.edit()));
+    const more = this.more.ariaExpanded ? [this.more] : [];
+    this.tools.replaceChildren(...more, ...questionTools(this.turn, this.on, () => this.askAgain(), () => this.edit()));
     if (tool !== null) this.goTo(tool);
   }
 
@@ -88,6 +100,16 @@ export class TurnView {
   goTo(tool) {
     const tools = /** @type {HTMLButtonElement[]} */ ([...this.tools.querySelectorAll('button:enabled')]);
     (tools.find(({ title }) => title === tool) ?? tools[0])?.focus({ preventScroll: true });
+  }
+
+  /** @param {boolean} on whether its question is shown by its beginning */
+  fold(on) {
+    this.question.toggleAttribute('data-folded', on);
+    Object.assign(this.more, { textContent: on ? 'Show all' : 'Show less', ariaExpanded: String(!on) });
+    if (!on) return;
+    // A search in the page may have scrolled it to what was found.
+    this.question.scrollTop = 0;
+    this.question.scrollIntoView({ block: 'nearest' });
   }
 
   askAgain() {

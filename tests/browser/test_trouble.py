@@ -112,12 +112,40 @@ def test_a_question_of_which_redis_could_not_say_that_it_was_taken_is_shown_bein
     assert [turn["question"] for turn in gated.stored()["turns"]] == ["How many ships?"]
 
 
-def test_a_question_that_is_too_long_is_refused_with_the_reason(gated: Chat, complaints: Complaints) -> None:
-    complaints.expects("422")
+def test_a_question_that_is_too_long_is_said_while_it_is_in_the_input_and_may_be_a_document(gated: Chat) -> None:
+    limit = gated.page.locator("#too-long")
+    # As the server counts: an emoji is one.
+    gated.input.fill("😀" * 100_000)
+    expect(gated.send).to_be_enabled()
     gated.input.fill("a" * 100_001)
+    expect(limit).to_contain_text("at most 100,000 characters")
+    expect(gated.send).to_be_disabled()
     gated.input.press("Enter")
-    expect(gated.notice).to_contain_text(re.compile("100.?000"))
+    expect(gated.turns).to_have_count(0)
+    limit.get_by_role("button", name="Add it as a document instead").click()
+    expect(gated.page.get_by_role("dialog", name="Ask about something of yours")).to_contain_text("pasted.txt")
+    gated.page.keyboard.press("Escape")
     assert len(gated.input.input_value()) == 100_001
+    expect(limit).to_be_visible()
+    gated.input.fill("Which ship is ship 41?")
+    expect(limit).to_be_hidden()
+    expect(gated.send).to_be_enabled()
+
+
+def test_a_long_question_is_shown_by_its_beginning_until_somebody_wants_it_whole(gated: Chat) -> None:
+    page, words = gated.page, "Which ship is ship 41? " * 600
+    turn = gated.ask(f"{words}The very end.")
+    gated.expect_state(turn, "done")
+    question = turn.locator(".question")
+    height = "node => node.getBoundingClientRect().height"
+    assert question.evaluate(height) < 300
+    turn.get_by_role("button", name="Show all").click()
+    expect(turn.get_by_role("button", name="Show less")).to_have_attribute("aria-expanded", "true")
+    assert question.evaluate(height) > 600
+    turn.get_by_role("button", name="Show less").click()
+    assert question.evaluate(height) < 300
+    taken = "getSelection().selectAllChildren(document.querySelector('.question')) || String(getSelection())"
+    assert page.evaluate(taken).endswith("The very end.")
 
 
 def test_a_cut_connection_is_taken_up_where_it_broke(
