@@ -142,7 +142,8 @@ def _frame(passage: Passage, quote: str) -> tuple[str, str]:
 
 
 def _place(passage: Passage) -> str:
-    return f"{_as_code(passage.source.title)}, lines {passage.first_line}–{passage.last_line}"
+    first, last = passage.first_line, passage.last_line
+    return f"{_as_code(passage.source.title)}, " + (f"line {first}" if first == last else f"lines {first}–{last}")
 
 
 def _as_code(title: str) -> str:

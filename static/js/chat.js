@@ -64,9 +64,13 @@ class Chat {
     this.notice = new Notice(element('notice'));
     this.limit = new Notice(element('too-long'));
     this.contexts = new Contexts(/** @type {HTMLSelectElement} */ (element('context')), () => this.fresh());
+    const whole = (/** @type {HTMLElement} */ answer) => {
+      const { value: context } = this.contexts;
+      import('./naming.js').then(({ lead }) => lead(answer, context), () => {});
+    };
     this.conversation = new Conversation({ log: element('log'), hello: element('hello'), down: element('down') }, {
       again: (turn) => this.ask(turn.question), edit: (turn, question) => this.askInstead(turn, question),
-      go: (session, from) => this.go(session, this.conversation.placeOf(from)),
+      go: (session, from) => this.go(session, this.conversation.placeOf(from)), whole,
     });
     this.source = new Source(element('source'), () => this.#session);
     this.warmth = new Warmth({ chip: element('chip'), progress: /** @type {HTMLProgressElement} */ (element('reading')), spoken, input: element('question') }, () => this.#open(), (problem) => this.#missed(problem));
@@ -83,7 +87,7 @@ class Chat {
       if (!matchMedia('(min-width: 64rem)').matches) this.source.close();
       this.composer.quote(words);
     });
-    this.lanes = new Lanes({ go: (session) => this.go(session), changed: () => this.#settle() });
+    this.lanes = new Lanes({ go: (session) => this.go(session), changed: () => this.#settle(), whole });
     this.sidebar = new Sidebar({ current: () => this.#session, go: (session, found) => this.go(session, found ? { at: found } : undefined), gone: () => this.fresh(), erased: (conversation) => keepDraft(conversation, ''), renamed: entitle });
     this.#listen();
     this.load();

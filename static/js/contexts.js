@@ -3,10 +3,28 @@
  * The context picker and the facts behind it. The server rendered both; this shows the one that is picked, and deletes one
  * that is the reader's own.
  */
-import { Problem, send } from './api.js';
+import { call, Problem, send } from './api.js';
 import { confirmed } from './confirm.js';
-import { opens, titlesOf } from './documents.js';
 import { size } from './numbers.js';
+
+/** @typedef {{title: string, bytes: number}} Title */
+
+/** @type {Map<string, Promise<Title[]>>} */
+const known = new Map();
+
+/** @param {string} context @returns {Promise<Title[]>} throws a `Problem`; then they are asked for again the next time */
+export function titlesOf(context) {
+  const titles = known.get(context) ?? call('GET', `/api/contexts/${context}`).then((told) => told.titles);
+  known.set(context, titles);
+  titles.catch(() => known.delete(context));
+  return titles;
+}
+
+/** @param {HTMLElement} node that opens document `number` when it is pressed @param {string} context @param {number} number @param {string} title */
+export function opens(node, context, number, title) {
+  Object.assign(node, { className: 'opens', title });
+  Object.assign(node.dataset, { context, document: number });
+}
 
 export class Contexts {
   /** @param {HTMLSelectElement} select @param {(context: string) => void} picked */

@@ -52,7 +52,8 @@ const unseen = (text) => part('unseen', 'span', text);
 /** @param {string} news for who does not see it */
 const say = (news) => { /** @type {HTMLElement} */ (document.getElementById('spoken')).textContent = news; };
 
-/** @typedef {import('./branches.js').On & {again?: (turn: Turn) => void}} On what can be done with a turn */
+/** @typedef {import('./branches.js').On & {again?: (turn: Turn) => void, whole?: (answer: HTMLElement) => void}} On what can be done with a turn,
+ * and with an answer once it is whole */
 
 export class TurnView {
   #frame = 0;
@@ -148,7 +149,9 @@ export class TurnView {
     if (this.thought.textContent !== turn.thinking) this.thought.textContent = turn.thinking;
     this.status.hidden = !running || turn.phase === 'writing' || (turn.phase === 'thinking' && !this.thinking.hidden);
     this.tick();
-    if (!running) this.foot.replaceChildren(...this.#ending());
+    if (running) return;
+    this.foot.replaceChildren(...this.#ending());
+    this.on.whole?.(this.answer);
   }
 
   tick() {

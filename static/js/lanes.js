@@ -29,7 +29,7 @@ export class Lanes {
   /** Those that are to be erased: copies in the end, others if they are not asked. @type {Set<string>} */
   #passing = new Set();
 
-  /** @param {{go: (session: string) => void, changed: () => void}} on going to a branch; `changed`: whether any run may be another */
+  /** @param {{go: (session: string) => void, changed: () => void, whole: (answer: HTMLElement) => void}} on going to a branch; `changed`: whether any run may be another */
   constructor(on) {
     this.on = on;
     addEventListener('pagehide', () => this.#passing.forEach((session) => this.#erase(session)));
@@ -86,7 +86,7 @@ export class Lanes {
     // Nothing was warmed for a copy.
     const clock = measured && lane.passing ? { ...measured, warmFrom: null, warmTo: null } : measured;
     const turn = turnOf({ question: lane.question, model: lane.model, clock });
-    const view = new TurnView(turn, {});
+    const view = new TurnView(turn, { whole: this.on.whole });
     view.node.prepend(lane.passing ? heading(lane.label) : this.#way(lane.session));
     row.append(view.node);
     const tick = setInterval(() => view.tick(), 250);

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * A document at the conversation's side: what a claim has its words from, the passage marked and in sight, when a citation's mark
- * is pressed, or from its beginning, where its title is.
+ * is pressed, or from its beginning or at some lines, where it is named.
  */
 import { call, Problem } from './api.js';
 import { cover, uncover } from './back.js';
@@ -29,7 +29,14 @@ export class Source {
     this.session = session;
     addEventListener('click', ({ target }) => {
       const mark = target instanceof Element ? target.closest('.cite, .opens') : null;
-      if (mark instanceof HTMLElement) this.#open(mark);
+      // Who has selected something of it was about that.
+      if (mark instanceof HTMLElement && (mark.localName !== 'code' || getSelection()?.isCollapsed)) this.#open(mark);
+    });
+    addEventListener('keydown', (event) => {
+      const { target, key } = event;
+      if (!(target instanceof HTMLElement && target.matches('code.opens')) || (key !== 'Enter' && key !== ' ')) return;
+      event.preventDefault();
+      this.#open(target);
     });
     node.querySelector('button')?.addEventListener('click', () => this.close());
   }
@@ -58,7 +65,7 @@ export class Source {
     this.#mark = mark;
     this.#asked = new AbortController();
     mark.setAttribute('data-reader-opened', '');
-    const { context, document: number, start, end, text = '', pages = '' } = mark.dataset;
+    const { context, document: number, start, end, first = 0, last = 0, text = '', pages = '' } = mark.dataset;
     // Of a PDF the page has the words that are cited, and says where they are.
     this.title.textContent = pages ? mark.title.slice(0, -`, ${pages}`.length) : mark.title;
     this.place.textContent = pages && `${pages[0].toUpperCase()}${pages.slice(1)}: the words that the answer cites`;
@@ -66,7 +73,7 @@ export class Source {
     steadily(mark, () => { this.node.hidden = false; });
     if (!ROOMY.matches) cover(this.#back);
     this.text.focus({ preventScroll: true });
-    const path = context ? `contexts/${context}/documents/${number}` : `sessions/${this.session()}/documents/${number}?start=${start}&end=${end}`;
+    const path = context ? `contexts/${context}/documents/${number}?first_line=${first}&last_line=${last}` : `sessions/${this.session()}/documents/${number}?start=${start}&end=${end}`;
     if (number !== undefined) await this.#fetch(path, this.#asked.signal);
   }
 

@@ -92,7 +92,7 @@ def test_nothing_serious_in_a_source_beside_its_answer_in_lanes_or_in_a_search_t
     assert serious(seen) == []
     seen.keyboard.press("Escape")
     seen.locator(".about:visible summary").click()
-    seen.get_by_role("button", name="rules.md", exact=True).click()
+    seen.locator(".titles").get_by_role("button", name="rules.md").click()
     expect(seen.get_by_role("region", name="The document’s text")).to_contain_text("lighthouse")
     assert serious(seen) == []
     for _ in range(2):

@@ -1,5 +1,5 @@
 """A claim shows its source: the mark after it opens the document, with the passage marked and in sight. And a document is
-read where its title is pressed."""
+read where its title is pressed, or an answer names it."""
 
 import re
 from pathlib import Path
@@ -108,6 +108,57 @@ def test_a_title_in_the_sheet_opens_its_document_from_the_beginning(chat: Chat) 
     assert source.locator("pre").evaluate("pre => pre.scrollTop") == 0
 
 
+NAMED = """async context => {
+    const { lead } = await import('/static/js/naming.js');
+    const { fragment } = await import('/static/js/html.js');
+    const answer = document.createElement('div');
+    const said = ['`rules/a.md:12-30`', '`a.md:7` too', '`a.md`, lines 3–5', '`a.md`, line 9', '`log.md`', '`<b>.md`'];
+    const html = [...said, '`c.md`', '`les/a.md`']
+        .map(text => `<p>${text.replace('<', '&lt;').replace(/`(.*)`/, '<code>$1</code>')}</p>`);
+    html.push('<pre><code>a.md</code></pre>', '<p><a href="https://a.md/"><code>a.md</code></a></p>');
+    answer.append(fragment(html.join('')));
+    await lead(answer, context);
+    const shown = ({ textContent, role, tabIndex, dataset: { document, first, last } }) =>
+        role && [textContent, role, tabIndex, document, first ?? null, last ?? null];
+    return [...answer.querySelectorAll('code')].map(shown).filter(Boolean);
+}"""
+
+
+def test_what_an_answer_names_leads_to_its_document_and_lines(chat: Chat) -> None:
+    texts = {
+        "rules/a.md": f"{RULES}{SPECIAL}\n{RULES}",
+        "one/log.md": "Of note. " * 99,
+        "two/log.md": "More. ",
+        "<b>.md": "Bold. ",
+    }
+    context = chat.add_context("Harbour", texts)
+    page = chat.open(f"/?context={context}").page
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith(context) else None)
+    for _ in range(2):
+        turn = chat.ask("When is the lighthouse lens polished?")
+        chat.expect_state(turn, "done")
+    name = turn.get_by_role("button", name="rules/a.md").first
+    lines = str(turn.locator(".prose p").filter(has_text="rules/a.md, lines").first.text_content()).partition(", ")[2]
+    name.focus()
+    page.keyboard.press("Enter")
+    expect(panel(page).get_by_role("heading")).to_have_text("rules/a.md")
+    expect(panel(page).locator("p")).to_have_text(lines)
+    expect(panel(page).locator("mark")).to_contain_text(SPECIAL)
+    expect(panel(page).locator("mark")).to_be_in_viewport()
+    page.keyboard.press("Escape")
+    expect(name).to_be_focused()
+    assert len(asked) == 1
+    number = str(list(texts).index("rules/a.md"))
+    assert page.evaluate(NAMED, context) == [
+        ["rules/a.md:12-30", "button", 0, number, "12", "30"],
+        ["a.md:7", "button", 0, number, "7", "7"],
+        ["a.md", "button", 0, number, "3", "5"],
+        ["a.md", "button", 0, number, "9", "9"],
+        ["<b>.md", "button", 0, str(list(texts).index("<b>.md")), None, None],
+    ]
+
+
 def test_what_is_added_on_the_page_can_cite(chat: Chat, tmp_path: Path) -> None:
     (tmp_path / "rules.md").write_text(f"{RULES}{SPECIAL}\n{RULES}")
     page = chat.page
@@ -137,7 +188,7 @@ def test_of_a_pdf_it_shows_the_words_and_says_on_which_page_they_are(chat: Chat)
     expect(source.locator("p")).to_have_text(re.compile(r"^Page \d: the words that the answer cites$"))
     expect(source.locator("mark")).to_contain_text("lamps, which are lit at dusk")
     chat.page.locator(".about:visible summary").click()
-    chat.page.get_by_role("button", name="harbours.pdf", exact=True).click()
+    chat.page.locator(".titles").get_by_role("button", name="harbours.pdf").click()
     expect(source.locator("pre")).to_contain_text("A PDF")
     expect(source.locator("mark")).to_have_count(0)
     expect(source.locator("p")).to_have_text(re.compile(r"^\d kB$"))

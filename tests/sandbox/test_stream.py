@@ -221,6 +221,11 @@ def test_answers_quote_the_passage_that_the_question_is_about(sandbox: SandboxSe
     assert "def parse_timeout(text):" in message["content"][-1]["text"]
 
 
+def test_what_is_one_line_is_not_called_lines(sandbox: SandboxServer) -> None:
+    message = sandbox.post({**ASK, "messages": [user(document("d.md", GRASS.split("\n")[0]), "Which grass?")]}).json()
+    assert "`d.md`, line 1\n" in message["content"][-1]["text"]
+
+
 def test_a_question_about_nothing_in_the_documents_is_answered_honestly(sandbox: SandboxServer) -> None:
     message = sandbox.post({**ASK, "messages": [user(document("d", GRASS), "zyx?")]}).json()
     assert message["content"][-1]["text"].startswith("Sandbox answer: nothing in the given documents matches")
