@@ -191,7 +191,7 @@ def test_an_enter_that_ends_a_composition_sends_nothing(chat: Chat) -> None:
 def test_what_a_screen_reader_needs_is_there(chat: Chat) -> None:
     page = chat.page
     expect(chat.log).to_have_count(1)
-    expect(chat.input).to_have_attribute("aria-describedby", "chip")
+    expect(chat.input).to_have_attribute("aria-describedby", "chip too-long")
     expect(page.get_by_label("Context")).to_be_visible()
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
