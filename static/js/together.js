@@ -37,7 +37,7 @@ export class Together {
 
   #queue() {
     const { composer } = this;
-    if (composer.value.trim()) {
+    if (!composer.sendButton.disabled) {
       this.#add(composer.value);
       composer.value = '';
     }

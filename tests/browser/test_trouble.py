@@ -121,6 +121,8 @@ def test_a_question_that_is_too_long_is_said_while_it_is_in_the_input_and_may_be
     expect(limit).to_contain_text("at most 100,000 characters")
     expect(gated.send).to_be_disabled()
     gated.input.press("Enter")
+    gated.page.get_by_role("button", name="Ask another, too").click()
+    expect(gated.page.locator("#queued")).to_be_hidden()
     expect(gated.turns).to_have_count(0)
     limit.get_by_role("button", name="Add it as a document instead").click()
     expect(gated.page.get_by_role("dialog", name="Ask about something of yours")).to_contain_text("pasted.txt")
