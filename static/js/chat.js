@@ -30,6 +30,9 @@ const NAMELESS = 'Headstart';
 /** What is said when it works again. @param {Problem} problem */
 const afterwards = ({ code }) => (code === 'offline' ? 'The server is back.' : undefined);
 
+/** @param {string[]} texts one below the other */
+const together = (...texts) => texts.filter(Boolean).join('\n\n');
+
 /** @param {string} id */
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
@@ -69,8 +72,8 @@ class Chat {
       import('./naming.js').then(({ lead }) => lead(answer, context), () => {});
     };
     this.conversation = new Conversation({ log: element('log'), hello: element('hello'), down: element('down') }, {
-      again: (turn) => this.ask(turn.question), edit: (turn, question) => this.askInstead(turn, question),
-      go: (session, from) => this.go(session, this.conversation.placeOf(from)), whole,
+      again: (turn) => { if (!this.composer.locked) this.ask(turn.question); }, edit: (turn, question) => this.askInstead(turn, question),
+      go: (session, from) => this.go(session, this.conversation.placeOf(from), true), whole,
     });
     this.source = new Source(element('source'), () => this.#session);
     this.warmth = new Warmth({ chip: element('chip'), progress: /** @type {HTMLProgressElement} */ (element('reading')), spoken, input: element('question') }, () => this.#open(), (problem) => this.#missed(problem));
@@ -87,7 +90,7 @@ class Chat {
       if (!matchMedia('(min-width: 64rem)').matches) this.source.close();
       this.composer.quote(words);
     });
-    this.lanes = new Lanes({ go: (session) => this.go(session), changed: () => this.#settle(), whole });
+    this.lanes = new Lanes({ go: (session) => this.go(session, undefined, true), changed: () => this.#settle(), whole });
     this.sidebar = new Sidebar({ current: () => this.#session, go: (session, found) => this.go(session, found ? { at: found } : undefined), gone: () => this.fresh(), erased: (conversation) => keepDraft(conversation, ''), renamed: entitle });
     this.#listen();
     this.load();
@@ -159,10 +162,10 @@ class Chat {
     if (!this.#running) this.warmth.trigger(trigger);
   }
 
-  /** @param {string} session @param {import('./conversation.js').Place} [place] where the reader stays */
-  go(session, place) {
+  /** @param {string} session @param {import('./conversation.js').Place} [place] where the reader stays @param {boolean} [branch] of this */
+  go(session, place, branch) {
     visit(`/?session=${encodeURIComponent(session)}`, true);
-    this.load(place);
+    this.load(place, branch);
     if (!place) this.composer.input.focus({ preventScroll: true });
   }
 
@@ -174,6 +177,8 @@ class Chat {
     this.#stay = new AbortController();
     this.#session = this.#opening = this.#running = null;
     this.composer.takeBack();
+    // They were to be asked here.
+    for (const question of this.together.take().questions.reverse()) this.composer.value = together(question, this.composer.value);
     this.composer.running(false, false);
     this.notice.clear();
     this.warmth.reset();
@@ -189,10 +194,11 @@ class Chat {
     visit(`/?context=${encodeURIComponent(this.contexts.value)}`, location.search.includes('session='));
   }
 
-  /** What the address names. @param {import('./conversation.js').Place} [place] */
-  load(place) {
+  /** What the address names. @param {import('./conversation.js').Place} [place] @param {boolean} [branch] of what is on the page */
+  load(place, branch) {
     const params = new URLSearchParams(location.search);
     const id = params.get('session');
+    const same = branch || id === this.#session;
     this.#leave();
     if (!id) {
       entitle('');
@@ -200,6 +206,8 @@ class Chat {
       this.composer.turnTo(this.contexts.value);
       return this.conversation.replace([]);
     }
+    // What is written from now on is for it, wherever that is kept.
+    if (!same) this.composer.turnTo(id);
     this.#loading = this.#show(id, this.#stay.signal, place);
   }
 
@@ -215,16 +223,20 @@ class Chat {
       entitle(session.title);
       this.conversation.replace(turns, place);
       // Nobody comes back to a conversation in which nothing was asked, but to a new one.
-      this.composer.turnTo(turns.length || session.forked_from ? session.conversation : session.context);
+      this.composer.turnTo(turns.length || session.forked_from ? session.conversation : session.context, true);
       this.warmth.show(session.warm, turns.length > 0);
       this.sidebar.load();
       if (session.warm.state === 'warming') this.warmth.trigger('visible');
       const last = turns.at(-1);
+      // It was left before it was known to be asked.
+      if (last && last.state !== 'failed' && last.question.trim() === this.composer.value.trim()) this.composer.value = '';
       if (last?.state === 'running') this.#attend(last, null);
     } catch (error) {
       if (signal.aborted) return;
       const problem = Problem.from(error);
-      if (!this.#missed(problem)) this.notice.say(problem.sentence, { label: 'Try again', act: () => this.load() }, afterwards(problem));
+      if (this.#missed(problem)) return;
+      if (this.conversation.turns.some(({ session }) => session !== id)) this.conversation.replace([]);
+      this.notice.say(problem.sentence, { label: 'Try again', act: () => this.load() }, afterwards(problem));
     }
   }
 
@@ -238,9 +250,18 @@ class Chat {
 
   /** @returns {Promise<string>} the session's id; the first to ask for it makes it */
   async #open() {
-    await this.#loading;
+    const loading = this.#loading;
+    await loading;
     if (this.#session) return this.#session;
     const { signal } = this.#stay;
+    const named = new URLSearchParams(location.search).get('session');
+    if (named) {
+      // It could not be fetched. What is meant for it goes nowhere else.
+      if (this.#loading === loading) this.#loading = this.#show(named, signal);
+      await this.#loading;
+      if (this.#session) return this.#session;
+      throw Problem.from(null);
+    }
     this.#opening ??= call('POST', '/api/sessions', { context: this.contexts.value }, signal).then(({ session, conversation, model, warm }) => {
       this.#session = session;
       this.#family = conversation;
@@ -326,15 +347,18 @@ class Chat {
     this.#branching = true;
     try {
       const branch = await branchOff(session, (await this.#numberOf(turn)) - 1, question, signal);
-      this.go(branch.session);
+      this.go(branch.session, undefined, true);
     } catch (error) {
       if (signal.aborted) return;
-      if (!this.composer.value) this.composer.value = question;
+      if (question !== turn.question || !this.composer.value) this.composer.value = together(this.composer.value, question);
       return this.notice.say(Problem.from(error).sentence);
     } finally {
       this.#branching = false;
     }
+    const { signal: there } = this.#stay;
     await this.#loading;
+    // Somebody who has gone on meanwhile asks nothing where they are now.
+    if (there.aborted) return;
     if (await this.ask(question)) this.#learn();
   }
 
@@ -370,6 +394,7 @@ class Chat {
     const turns = missed().map((one) => turnFrom(told, one));
     if (!turns.length) return;
     this.conversation.insert(turns);
+    this.composer.turnTo(this.#family, true);
     const last = turns.at(-1);
     if (last?.state === 'running' && !this.#running) this.#attend(last, null);
   }
@@ -391,9 +416,11 @@ class Chat {
   /** @param {Problem} problem @param {string} question it stays in the input @param {boolean} again it was tried again */
   async #refused(problem, question, again) {
     if (this.#missed(problem)) return;
+    const { signal } = this.#stay;
     if (problem.code === 'turn_running') {
       this.composer.lock(false);
       await this.#learn();
+      if (signal.aborted) return;
       if (this.#running && !this.composer.value) this.composer.value = question;
       if (this.#running && this.composer.value.trim() === question.trim()) return this.composer.submit();
     }

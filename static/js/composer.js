@@ -79,7 +79,8 @@ export class Composer {
     const text = along ? this.value : '';
     if (along && this.#about !== null) keepDraft(this.#about, '');
     this.#about = about;
-    this.value = text || draftOf(about);
+    const kept = draftOf(about);
+    this.value = text && kept && text !== kept ? `${kept}\n\n${text}` : text || kept;
   }
 
   /** Sends the question, or holds it until the answer on its way has come. */

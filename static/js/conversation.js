@@ -327,7 +327,7 @@ export class Conversation {
   #thin() {
     const stay = standing(this.turns);
     for (const [turn, { node }] of this.#views) {
-      if (stay.includes(turn) || node.parentElement !== this.log) continue;
+      if (stay.includes(turn) || node.parentElement !== this.log || node.querySelector('.editing')) continue;
       node.remove();
       this.#views.delete(turn);
     }

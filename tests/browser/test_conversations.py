@@ -392,6 +392,64 @@ def test_windows_of_one_conversation_show_what_the_others_asked_and_fork_where_t
     gated.expect_state(turn, "done")
 
 
+def test_what_is_meant_for_a_conversation_that_has_not_come_yet_goes_to_no_other(
+    gated: Chat, complaints: Complaints
+) -> None:
+    complaints.expects("ERR_FAILED")
+    page, new = gated.page, gated.page.get_by_role("button", name="New conversation")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    answered(gated, "Which ship is ship 1?")
+    first, fetched = gated.session, f"**/api/sessions/{gated.session}?*"
+    new.click()
+    answered(gated, "Which ship is ship 2?")
+    second = gated.session
+    begun: list[str] = []
+    sessions = f"{gated.url}/api/sessions"
+    page.on("request", lambda sent: begun.append(sent.url) if (sent.method, sent.url) == ("POST", sessions) else None)
+
+    # It cannot be fetched: the other is not shown under its name, nor is a new one begun.
+    page.route(fetched, lambda route: route.abort())
+    rows(page).nth(1).locator("a").click()
+    expect(gated.notice).to_contain_text("cannot be reached")
+    expect(gated.turns).to_have_count(0)
+    gated.input.fill("Which ship is ship 3?")
+    gated.expect_chip("away")
+    page.unroute(fetched)
+    gated.input.press("Enter")
+    gated.expect_state(gated.turns.last, "done")
+    expect(asked(gated.turns)).to_contain_text(["ship 1?", "ship 3?"])
+    assert (gated.session, begun) == (first, [])
+
+    # What is written while it is fetched is written for it.
+    rows(page).nth(1).locator("a").click()
+    expect(gated.turns).to_have_count(1)
+    held: list[Route] = []
+    page.route(fetched, lambda route: held.append(route))
+    rows(page).nth(0).locator("a").click()
+    gated.input.fill("And ship 4?")
+    held.pop().continue_()
+    expect(gated.turns).to_have_count(2)
+    expect(gated.input).to_have_value("And ship 4?")
+    rows(page).nth(1).locator("a").click()
+    expect(gated.turns).to_have_count(1)
+    expect(gated.input).to_have_value("")
+
+    # What was to be asked beside it is written there, and a branch that was left is not asked elsewhere.
+    gated.input.fill("Which ship is ship 5?")
+    page.get_by_role("button", name="Ask another, too").click()
+    others = "**/api/sessions/*?*"
+    page.route(others, lambda route: route.continue_() if second in route.request.url else held.append(route))
+    with page.expect_request("**/fork"):
+        gated.turns.first.get_by_role("button", name="Ask again, word for word").click()
+    expect(gated.input).to_have_value("Which ship is ship 5?")
+    new.click()
+    held.pop().continue_()
+    expect(gated.input).to_have_value("")
+    page.unroute(others)
+    answered(gated, "Which ship is ship 6?")
+    assert [turn["question"] for turn in gated.stored()["turns"]] == ["Which ship is ship 6?"]
+
+
 def test_several_questions_are_asked_at_once_from_one_point(chat: Chat) -> None:
     page = chat.page
     answered(chat, "What is a Future?")
