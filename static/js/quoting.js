@@ -62,7 +62,8 @@ export class Quoting {
 
 /** The answer, or the source, that all of it is in. @param {Range} range @returns {HTMLElement|null} */
 function readIn({ startContainer: start, endContainer: end, endOffset }) {
-  const whole = (start instanceof Element ? start : start.parentElement)?.closest('.answer, .source pre');
-  // Three clicks select to where the next paragraph begins, which may be elsewhere.
-  return whole instanceof HTMLElement && (whole.contains(end) || !endOffset) ? whole : null;
+  const whole = (start instanceof Element ? start : start.parentElement)?.closest('.prose, .source pre');
+  // Three clicks select to where the next paragraph begins, which may be below the answer.
+  const within = whole?.contains(end) || (!endOffset && whole?.closest('.turn, .source')?.contains(end));
+  return whole instanceof HTMLElement && within ? whole : null;
 }
