@@ -30,9 +30,6 @@ const NAMELESS = 'Headstart';
 /** What is said when it works again. @param {Problem} problem */
 const afterwards = ({ code }) => (code === 'offline' ? 'The server is back.' : undefined);
 
-/** @param {string[]} texts one below the other */
-const together = (...texts) => texts.filter(Boolean).join('\n\n');
-
 /** @param {string} id */
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
@@ -178,7 +175,7 @@ class Chat {
     this.#session = this.#opening = this.#running = null;
     this.composer.takeBack();
     // They were to be asked here.
-    for (const question of this.together.take().questions.reverse()) this.composer.value = together(question, this.composer.value);
+    for (const question of this.together.take().questions) this.composer.add(question);
     this.composer.running(false, false);
     this.notice.clear();
     this.warmth.reset();
@@ -350,7 +347,7 @@ class Chat {
       this.go(branch.session, undefined, true);
     } catch (error) {
       if (signal.aborted) return;
-      if (question !== turn.question || !this.composer.value) this.composer.value = together(this.composer.value, question);
+      if (question !== turn.question || !this.composer.value) this.composer.add(question);
       return this.notice.say(Problem.from(error).sentence);
     } finally {
       this.#branching = false;

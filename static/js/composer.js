@@ -60,11 +60,16 @@ export class Composer {
     this.#settle();
   }
 
+  /** @param {string} text to be below what is written */
+  add(text) {
+    const before = this.value.trimEnd();
+    this.value = before ? `${before}\n\n${text}` : text;
+  }
+
   /** @param {string} words that the question is about: below them it can be written */
   quote(words) {
     if (this.#locked) return;
-    const before = this.value.trimEnd();
-    this.value = `${before && `${before}\n\n`}${words.replace(/^/gm, '> ')}\n\n`;
+    this.add(`${words.replace(/^/gm, '> ')}\n\n`);
     this.input.focus();
     this.input.setSelectionRange(this.value.length, this.value.length);
     this.input.scrollTop = this.input.scrollHeight;
@@ -79,8 +84,8 @@ export class Composer {
     const text = along ? this.value : '';
     if (along && this.#about !== null) keepDraft(this.#about, '');
     this.#about = about;
-    const kept = draftOf(about);
-    this.value = text && kept && text !== kept ? `${kept}\n\n${text}` : text || kept;
+    this.value = draftOf(about);
+    if (text && text !== this.value) this.add(text);
   }
 
   /** Sends the question, or holds it until the answer on its way has come. */

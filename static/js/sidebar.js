@@ -8,6 +8,7 @@ import { call, Problem } from './api.js';
 import { cover, uncover } from './back.js';
 import { confirmed } from './confirm.js';
 import { part } from './conversation.js';
+import { recall, retain } from './kept.js';
 import { aged, several } from './numbers.js';
 
 /** @typedef {{session: string, title: string, conversation: string, context_name: string, asked_at: string, running: boolean, branches: number, match: string|null, match_turn: number|null}} Listed */
@@ -38,15 +39,9 @@ const marked = (text, wanted) =>
  * @param {(sessions: Set<string>) => void} change
  */
 function unread(change) {
-  /** @type {Set<string>} */
-  let sessions = new Set();
-  try {
-    sessions = new Set(JSON.parse(localStorage.getItem(UNREAD) || '[]'));
-    change(sessions);
-    localStorage.setItem(UNREAD, JSON.stringify([...sessions].slice(-MOST_UNREAD)));
-  } catch {
-    // Where a browser keeps nothing for a page.
-  }
+  const sessions = new Set(recall('localStorage', UNREAD));
+  change(sessions);
+  retain('localStorage', UNREAD, [...sessions].slice(-MOST_UNREAD));
   return sessions;
 }
 
