@@ -447,7 +447,19 @@ def test_what_is_meant_for_a_conversation_that_has_not_come_yet_goes_to_no_other
     expect(gated.input).to_have_value("")
     page.unroute(others)
     answered(gated, "Which ship is ship 6?")
+    third = gated.session
     assert [turn["question"] for turn in gated.stored()["turns"]] == ["Which ship is ship 6?"]
+
+    # One that was left before it was known to be asked is no draft any more when it is.
+    page.route("**/ask?*", lambda route: route.fetch())
+    gated.input.fill("Which ship is ship 7?")
+    with page.expect_request("**/ask?*"):
+        gated.input.press("Enter")
+    new.click()
+    expect(gated.input).to_have_value("")
+    page.goto(f"{gated.url}/?session={third}")
+    gated.expect_state(gated.turns.nth(1), "done")
+    expect(gated.input).to_have_value("")
 
 
 def test_several_questions_are_asked_at_once_from_one_point(chat: Chat) -> None:

@@ -231,6 +231,12 @@ def test_a_second_window_joins_the_running_answer_and_keeps_its_question(
     expect(other.notice).to_be_hidden()
     expect(other.input).to_have_value("Which ship is ship 43?")
     expect(other.turns).to_have_count(1)
+    # What it holds is written for the conversation, which was none before.
+    other.page.reload()
+    expect(other.input).to_have_value("Which ship is ship 43?")
+    expect(other.turns).to_have_count(1)
+    other.input.press("Enter")
+    other.expect_chip("held")
     gate.open_all()
     for window in (other, gated):
         for number in range(2):
