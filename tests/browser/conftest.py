@@ -131,7 +131,7 @@ class Complaints:
 
     def hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.lines.append(message.text)
+            self.lines.append(f"{message.text} {message.location['url']}")
 
     def refuse(self, dialog: Dialog) -> None:
         self.lines.append(f"a dialog: {dialog.message}")

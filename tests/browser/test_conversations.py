@@ -27,6 +27,11 @@ def rows(page: Page) -> Locator:
     return sidebar(page).locator("#conversations li")
 
 
+def link_to(page: Page, session: str) -> Locator:
+    """The conversation in the list, wherever it stands: what was answered last comes first only once the list is read."""
+    return rows(page).locator(f"a[href$='{session}']")
+
+
 def answered(chat: Chat, question: str) -> Locator:
     turn = chat.ask(question)
     chat.expect_state(turn, "done")
@@ -140,7 +145,7 @@ def test_the_window_is_named_after_its_conversation(gated: Chat, gate: Gate) -> 
     expect(page).to_have_title("Of <b>ships</b> · Headstart")
     page.reload()
     expect(page).to_have_title("Of <b>ships</b> · Headstart")
-    rows(page).nth(1).locator("a").click()
+    rows(page).filter(has_text="Not this one").locator("a").click()
     expect(page).to_have_title("Not this one · Headstart")
 
 
@@ -409,7 +414,7 @@ def test_what_is_meant_for_a_conversation_that_has_not_come_yet_goes_to_no_other
 
     # It cannot be fetched: the other is not shown under its name, nor is a new one begun.
     page.route(fetched, lambda route: route.abort())
-    rows(page).nth(1).locator("a").click()
+    link_to(page, first).click()
     expect(gated.notice).to_contain_text("cannot be reached")
     expect(gated.turns).to_have_count(0)
     gated.input.fill("Which ship is ship 3?")
@@ -421,16 +426,17 @@ def test_what_is_meant_for_a_conversation_that_has_not_come_yet_goes_to_no_other
     assert (gated.session, begun) == (first, [])
 
     # What is written while it is fetched is written for it.
-    rows(page).nth(1).locator("a").click()
+    link_to(page, second).click()
     expect(gated.turns).to_have_count(1)
     held: list[Route] = []
     page.route(fetched, lambda route: held.append(route))
-    rows(page).nth(0).locator("a").click()
+    link_to(page, first).click()
     gated.input.fill("And ship 4?")
+    expect_noted(gated, held, 1)
     held.pop().continue_()
     expect(gated.turns).to_have_count(2)
     expect(gated.input).to_have_value("And ship 4?")
-    rows(page).nth(1).locator("a").click()
+    link_to(page, second).click()
     expect(gated.turns).to_have_count(1)
     expect(gated.input).to_have_value("")
 
@@ -441,6 +447,7 @@ def test_what_is_meant_for_a_conversation_that_has_not_come_yet_goes_to_no_other
     page.route(others, lambda route: route.continue_() if second in route.request.url else held.append(route))
     with page.expect_request("**/fork"):
         gated.turns.first.get_by_role("button", name="Ask again, word for word").click()
+    expect_noted(gated, held, 1)
     expect(gated.input).to_have_value("Which ship is ship 5?")
     new.click()
     held.pop().continue_()
@@ -823,7 +830,7 @@ def test_on_a_phone_the_list_is_a_drawer_that_leaves_the_page_alone(chat: Chat) 
     expect(asked(chat.turns)).to_contain_text("What is a Task?")
     second = chat.session
     toggle.click()
-    rows(page).nth(1).locator("a").click()
+    link_to(page, first).click()
     expect(sidebar(page)).to_be_hidden()
     expect(asked(chat.turns)).to_contain_text("What is a Future?")
     assert chat.session == first
