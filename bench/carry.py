@@ -14,14 +14,13 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import uvloop
 
-from bench.readers import Request, Seen, at_rate, percentile, read_all
+from bench.callers import at_rate
+from bench.readers import Request, Seen, percentile, read_all
 from bench.rig import Rig, rig
 from bench.stamping import Pattern
 from bench.visitor import MODEL, Visitor
@@ -239,13 +238,10 @@ async def warm(scene: Scene) -> list[Line]:
     count = per_s * scene.lengths.warm_s
     shared = await scene.visitor.start(CONTEXT, 50)
     alone = iter(await scene.visitor.start(CONTEXT, count // 10, isolated=True))
-
-    def calls() -> Iterator[Callable[[], Awaitable[bool]]]:
-        for number in range(count):
-            yield partial(scene.visitor.warm, next(alone) if number % 10 == 0 else shared[number % len(shared)])
-
+    sessions = (next(alone) if number % 10 == 0 else shared[number % len(shared)] for number in range(count))
+    requests = [scene.visitor.trigger(session) for session in sessions]
     before = scene.rig.headstart.cpu_s()
-    took, failed = await at_rate(per_s, calls())
+    took, failed = await at_rate(per_s, requests)
     cpu_ms = (scene.rig.headstart.cpu_s() - before) / count * 1000
     p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
     return [

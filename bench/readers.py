@@ -6,7 +6,7 @@ import asyncio
 import math
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -25,10 +25,12 @@ class Request:
     body: bytes = b""
     cookie: str = ""
 
-    def encoded(self) -> bytes:
-        """The request's bytes; the connection is closed after the answer."""
+    def encoded(self, *, last: bool = True) -> bytes:
+        """The request's bytes; after the `last` one's answer the connection is closed."""
         parts = urlsplit(self.url)
-        head = [f"{'POST' if self.body else 'GET'} {parts.path} HTTP/1.1", f"host: {parts.netloc}", "connection: close"]
+        head = [f"{'POST' if self.body else 'GET'} {parts.path} HTTP/1.1", f"host: {parts.netloc}"]
+        if last:
+            head.append("connection: close")
         if self.body:
             head += ["content-type: application/json", f"content-length: {len(self.body)}", "x-api-key: none"]
         if self.cookie:
@@ -201,23 +203,3 @@ async def _read(requests: Sequence[Request], seen: Seen, cpu: Callable[[], float
 
     await asyncio.gather(*(connect(*each) for each in enumerate(requests)))
     await over
-
-
-async def at_rate(per_s: float, calls: Iterator[Callable[[], Awaitable[bool]]]) -> tuple[list[float], int]:
-    """Make `calls` at an even rate, whether or not earlier ones have been answered. Milliseconds of each, and failures."""
-    took: list[float] = []
-    failed = 0
-
-    async def timed(call: Callable[[], Awaitable[bool]]) -> None:
-        nonlocal failed
-        began = time.perf_counter()
-        granted = await call()
-        failed += not granted
-        took.append((time.perf_counter() - began) * 1000)
-
-    began = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for number, call in enumerate(calls):
-            await asyncio.sleep(max(0.0, began + number / per_s - time.perf_counter()))
-            group.create_task(timed(call))
-    return took, failed

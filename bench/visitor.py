@@ -48,6 +48,10 @@ class Visitor:
         response = await self.http.post(f"/api/sessions/{session}/warm", json={"trigger": "focus", "wait": wait})
         return response.status_code == 202
 
+    def trigger(self, session: str) -> Request:
+        """The request that says that the session's reader turned to the input."""
+        return Request(f"{self._url}/api/sessions/{session}/warm", b'{"trigger": "focus", "wait": false}', self._cookie)
+
     async def turn(self, session: str) -> str:
         """The session's last turn."""
         response = (await self.http.get(f"/api/sessions/{session}")).raise_for_status()

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import gzip
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -15,7 +16,8 @@ from app.serving import COLLECT_EVERY, collect_seldom
 from app.store import keys
 from app.upstream.client import Upstream
 from app.upstream.events import Event
-from bench.readers import Request, at_rate, percentile, read_all
+from bench.callers import at_rate
+from bench.readers import Request, percentile, read_all
 from bench.rig import baseline, stamping
 from bench.stamping import Pattern
 from tests.client import Client
@@ -115,19 +117,50 @@ async def test_the_ruler_stamps_what_a_question_asks_for_and_misses_no_delta(tmp
     assert seen.failed == 1, "one that comes twice is a failure, too"
 
 
-async def test_calls_are_made_at_their_rate_however_long_they_take() -> None:
-    released = asyncio.Event()
+async def test_requests_are_sent_at_their_rate_however_long_the_answers_take() -> None:
+    """The second over a connection of its own, as the first has no answer; the third over one that had all of its own."""
+    asked: list[bytes] = []
+    overtaken = asyncio.Event()
+    closed = asyncio.Semaphore(0)
+    connections = 0
 
-    async def call() -> bool:
-        await released.wait()
-        return False
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with suppress(asyncio.IncompleteReadError):
+            for answer in (b"202 Accepted", b"429 Too Many"):
+                asked.append((await reader.readuntil(b"{}")).split()[1])
+                if asked[-1] == b"/first":
+                    await overtaken.wait()
+                overtaken.set()
+                writer.write(b"HTTP/1.1 %b\r\nX-Content-Length: 1\r\ncontent-length: 4\r\n\r\n{" % answer)
+                await asyncio.sleep(0.02)
+                writer.write(b"  }")
+        writer.close()
+        await writer.wait_closed()
+        closed.release()
 
-    async def release() -> bool:
-        released.set()
-        return True
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        took, failed = await at_rate(5, [Request(f"{url}/{name}", b"{}") for name in ("first", "second", "third")])
+        for _ in range(connections):
+            await asyncio.wait_for(closed.acquire(), 10)
+    assert (asked, connections) == ([b"/first", b"/second", b"/third"], 2)
+    assert (len(took), failed) == (3, 1)
+    assert max(took) >= 200 and min(took) >= 20
 
-    took, failed = await at_rate(500, iter([call, call, release]))
-    assert (len(took), failed) == (3, 2)
+
+async def test_a_connection_that_is_closed_before_its_answer_is_said() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(ExceptionGroup) as said:
+            await at_rate(5, [Request(url, b"{}")])
+    assert said.group_contains(ConnectionError, match="before the answer")
 
 
 def test_percentiles() -> None:
