@@ -53,21 +53,19 @@ CASES: list[Respond] = [answer, drip, begin_twice, fall_silent, *BREAKING]
 
 
 async def seen_of(upstream: Upstream, number: int, *, together: bool) -> Seen:
-    """The events that case `number` is taken from, those that were declined marked, and what it ends with. `together`:
-    it says nothing before every other stream has begun."""
+    """The events that case `number` gives, and what it ends with. `together`: it says nothing before every other stream has
+    begun."""
     said: list[str] = []
     so_far = Answer()
     body = json.dumps({"case": number, "together": together, "stream": True}).encode()
 
-    def take(event: Event) -> bool:
+    def take(event: Event) -> None:
         so_far.take(event)
         said.append(re.sub(rb"msg_[0-9]+", b"msg", event.data).decode())
-        return event.name != "message_start"
 
     try:
         async with upstream.ask(body, stall_s=STALL_S) as flowing:
-            while (declined := await flowing.into(take)) is not None:
-                said.append(f"declined {declined.name}")
+            await flowing.into(take)
     except UpstreamError as error:
         return said, error.code
     return said, "whole"
@@ -96,7 +94,7 @@ async def test_streams_read_in_rounds_give_what_they_give_alone(
     visits = 0
     look = flow.Flow.look
 
-    def counted(self: flow.Flow, take: flow.Take) -> tuple[bool, Event | None]:
+    def counted(self: flow.Flow, take: flow.Take) -> bool:
         nonlocal visits
         visits += 1
         return look(self, take)
@@ -119,12 +117,11 @@ async def test_what_a_taker_raises_ends_its_own_stream_alone(upstream: Recorder)
     async def spoiled(number: int) -> str:
         taken = 0
 
-        def take(_: Event) -> bool:
+        def take(_: Event) -> None:
             nonlocal taken
             taken += 1
             if number % 2 and taken == 10:
                 raise LookupError(number)
-            return True
 
         async with client.ask(b'{"stream":true}', stall_s=10) as flowing:
             try:
@@ -145,7 +142,7 @@ async def test_who_gives_up_a_stream_that_is_read_in_rounds_leaves_them(upstream
 
     async def reading() -> None:
         async with client.ask(b'{"stream":true}', stall_s=60) as flowing:
-            await flowing.into(lambda _: True)
+            await flowing.into(lambda _: None)
 
     tasks = [asyncio.create_task(reading()) for _ in range(flow.MANY * 2)]
     rounds = vars(client)["_rounds"]

@@ -1,5 +1,6 @@
 """One attempt at a turn: a call to the upstream, what came of it, and when. When calls break off, a turn has several."""
 
+import asyncio
 import time
 from dataclasses import replace
 
@@ -11,8 +12,8 @@ from app.warm.expecting import Plan
 
 
 class Attempt:
-    """An attempt under `plan`. `opened` is its call as the ledger was told that it is about to be made. Moments are of
-    `time.monotonic`, None for what has not happened."""
+    """An attempt under `plan`. `opened` is its call as the ledger was told that it is about to be made; `noting` ends when
+    others know that its answer has begun. Moments are of `time.monotonic`, None for what has not happened."""
 
     def __init__(self, plan: Plan | None) -> None:
         self.plan = plan
@@ -23,6 +24,7 @@ class Attempt:
         self.called_at: float | None = None
         self.streaming = False
         self.first_byte_at: float | None = None
+        self.noting: asyncio.Task[None] | None = None
         self.first_thinking_at: float | None = None
         self.first_text_at: float | None = None
         self.closed = False

@@ -11,13 +11,13 @@ import asyncio
 import json
 import logging
 import time
-from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
 from app import tracing
 from app.ledger.book import Call
 from app.ledger.counters import Answered
+from app.ledger.usage import Usage
 from app.ledger.verdict import Verdict
 from app.prompt.prefix import Transcript
 from app.prompt.render import ask_tail
@@ -189,17 +189,14 @@ class Producer:
         attempt.opened, attempt.called_at = opened, time.monotonic()
         async with services.upstream.ask(body, stall_s=services.stall_s) as flow:
             attempt.streaming = True
-            while (start := await flow.into(self._take)) is not None:
-                await self._begun()
-                self._keep(start, shows_text=False)
+            await flow.into(self._take)
 
-    def _take(self, event: Event) -> bool:
-        """Add `event` to the answer and to the journal, but for the answer's beginning, which takes more than an instant."""
+    def _take(self, event: Event) -> None:
+        """Add `event` to the answer and to the journal."""
         shows_text = self._attempt.answer.take(event)
-        if event.name == "message_start":
-            return False
+        if event.name == "message_start" and self._attempt.first_byte_at is None:
+            self._begun()
         self._keep(event, shows_text=shows_text)
-        return True
 
     def _opening(self) -> Call:
         """The call that is about to be made."""
@@ -228,24 +225,27 @@ class Producer:
         if feed.cut:
             raise Superseded(self.turn)
 
-    async def _begun(self) -> None:
+    def _begun(self) -> None:
         """The answer begins: the prefix is cached, and what an earlier attempt showed is over."""
-        attempt, coordinator = self._attempt, self._services.coordinator
+        attempt = self._attempt
         attempt.first_byte_at = time.monotonic()
-        plan = attempt.plan
-        assert plan is not None
-        await asyncio.gather(
-            persistently(
-                lambda: coordinator.wrote(self.session, plan, attempt.answer.usage, attempt.answer.message_id)
-            ),
-            persistently(lambda: coordinator.heard(None)),
-        )
-        attempt.plan = replace(plan, fence=None)
+        # Who reads the answer need not wait until this is noted.
+        noting = self._note_begun(attempt.plan, attempt.answer.usage, attempt.answer.message_id)
+        attempt.noting = asyncio.create_task(noting, name=f"begun {self.turn}")
         if self._shown:
             number = self._next_id()
             restart = own_frame(number, "restart", {"turn": self.turn})
             self._services.journal.put(self.feed, Entry(number, restart))
         self._answer, self._shown = attempt.answer, False
+
+    async def _note_begun(self, plan: Plan | None, usage: Usage, message_id: str | None) -> None:
+        """Have everyone know that the prefix is cached, and that the upstream answers."""
+        coordinator = self._services.coordinator
+        assert plan is not None
+        await asyncio.gather(
+            persistently(lambda: coordinator.wrote(self.session, plan, usage, message_id)),
+            persistently(lambda: coordinator.heard(None)),
+        )
 
     def _next_id(self) -> int:
         self._last += 1
@@ -257,6 +257,9 @@ class Producer:
         error, plan = attempt.error, attempt.plan
         if attempt.closed:
             return
+        if attempt.noting is not None:
+            noting, attempt.noting = attempt.noting, None
+            await noting
         if error is not None:
             await persistently(lambda: coordinator.heard(error))
         if plan is not None and attempt.first_byte_at is None:

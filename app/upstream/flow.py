@@ -26,8 +26,8 @@ NEWEST = 0.1
 # How much of the bound on silence may pass before it is set anew: setting it costs more than an event does.
 REARM = 0.25
 
-# Takes an event; answers whether it wants the next one at once.
-Take = Callable[[Event], bool]
+# Takes an event, at once.
+Take = Callable[[Event], None]
 Translated = Callable[[], AbstractContextManager[None]]
 
 
@@ -41,15 +41,14 @@ class Flow:
         self._stall_s = stall_s
         self._translated = translated
         self._splitter = Splitter()
-        self._untaken: list[Event] = []
         self._seen = 0
         self._over = False
         self._loop = asyncio.get_running_loop()
         self._silence = asyncio.Timeout(None)
         self._armed = 0.0
 
-    async def into(self, take: Take) -> Event | None:
-        """Give `take` each event, until it answers False to one, which is answered with, or there are no more (None).
+    async def into(self, take: Take) -> None:
+        """Give `take` each event until there are no more.
 
         Raises `UpstreamError`: when the stream breaks off, says `error`, or says nothing for `stall_s` while it is read
         here; and what `take` raises.
@@ -58,71 +57,63 @@ class Flow:
             async with asyncio.timeout(self._stall_s) as self._silence:
                 self._armed = self._loop.time()
                 with self._rounds.one_more():
-                    declined = self._give(take)
-                    while declined is None and not self._over:
+                    while not self._over:
                         if self._content is not None and self._rounds.many:
-                            declined = await self._rounds.join(self, take)
+                            await self._rounds.join(self, take)
                         else:
-                            await self._receive()
-                            declined = self._give(take)
-                    return declined
+                            self._give(await self._receive(), take)
         except TimeoutError:
             raise UpstreamError(UpstreamCode.TIMEOUT, f"it said nothing for {self._stall_s:g} s") from None
 
-    def look(self, take: Take) -> tuple[bool, Event | None]:
-        """Give `take` what has come by now; whether that is all for this time, and the event that it declined, if any."""
+    def look(self, take: Take) -> bool:
+        """Give `take` what has come by now; whether that was the last."""
         content = self._content
         assert content is not None
         if content.total_bytes == self._seen and not content.is_eof() and content.exception() is None:
-            return False, None
+            return False
+        events: list[Event] = []
         try:
             self._seen = content.total_bytes
             chunk = content.read_nowait()
             if chunk or content.at_eof():
-                self._arrived(chunk)
+                events = self._arrived(chunk)
         except Exception:
             with self._translated():
                 raise
-        declined = self._give(take)
-        return self._over or declined is not None, declined
+        self._give(events, take)
+        return self._over
 
-    async def _receive(self) -> None:
+    async def _receive(self) -> list[Event]:
         try:
             if self._content is None:
-                self._arrived(await anext(self._parts, b""))
-            else:
-                chunk = await self._content.readany()
-                self._seen = self._content.total_bytes
-                self._arrived(chunk)
+                return self._arrived(await anext(self._parts, b""))
+            chunk = await self._content.readany()
+            self._seen = self._content.total_bytes
+            return self._arrived(chunk)
         except Exception:
             with self._translated():
                 raise
 
-    def _arrived(self, chunk: bytes) -> None:
+    def _arrived(self, chunk: bytes) -> list[Event]:
         if not chunk:
             raise UpstreamError(UpstreamCode.UNREACHABLE, "the stream broke off before its end")
-        self._untaken = self._splitter.feed(chunk)
+        events = self._splitter.feed(chunk)
         now = self._loop.time()
         # Bytes that are no event, such as a proxy's comments, are silence.
-        if self._untaken and now - self._armed > REARM * self._stall_s:
+        if events and now - self._armed > REARM * self._stall_s:
             self._armed = now
             self._silence.reschedule(now + self._stall_s)
+        return events
 
-    def _give(self, take: Take) -> Event | None:
-        """The first event that `take` declines, of those that have come."""
-        events, self._untaken = self._untaken, []
-        for place, event in enumerate(events, 1):
+    def _give(self, events: list[Event], take: Take) -> None:
+        for event in events:
             if event.name == "error":
                 with self._translated():
                     raise from_event(event.parsed())
-            wanted = take(event)
+            take(event)
             if event.name == "message_stop":
                 self._over = True
-                return None
-            if not wanted:
-                self._untaken = events[place:]
-                return event
-        return None
+                return
 
 
 class Pace:
@@ -147,7 +138,7 @@ class Rounds:
 
     def __init__(self) -> None:
         self._flowing = 0
-        self._joined: dict[Flow, tuple[Take, asyncio.Future[Event | None]]] = {}
+        self._joined: dict[Flow, tuple[Take, asyncio.Future[None]]] = {}
         self._going: asyncio.Task[None] | None = None
 
     @property
@@ -164,14 +155,14 @@ class Rounds:
         finally:
             self._flowing -= 1
 
-    async def join(self, flow: Flow, take: Take) -> Event | None:
-        """Have `flow` read in the rounds until it is over, `take` declines an event (the answer), or there are few left."""
-        over: asyncio.Future[Event | None] = asyncio.get_running_loop().create_future()
+    async def join(self, flow: Flow, take: Take) -> None:
+        """Have `flow` read in the rounds until it is over, or there are few left."""
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._joined[flow] = (take, over)
         if self._going is None:
             self._going = asyncio.create_task(self._go(), name="rounds")
         try:
-            return await over
+            await over
         finally:
             self._joined.pop(flow, None)
 
@@ -195,16 +186,16 @@ class Rounds:
                 if not over.done():
                     over.set_result(None)
 
-    def _visit(self, flow: Flow, take: Take, over: "asyncio.Future[Event | None]") -> None:
+    def _visit(self, flow: Flow, take: Take, over: "asyncio.Future[None]") -> None:
         if over.done():
             return
         try:
-            ended, declined = flow.look(take)
+            ended = flow.look(take)
         except Exception as error:
             over.set_exception(error)
         else:
             if ended:
-                over.set_result(declined)
+                over.set_result(None)
 
 
 def _undecoded(response: httpx2.Response) -> aiohttp.StreamReader | None:
