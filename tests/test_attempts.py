@@ -1,11 +1,15 @@
 """An answer that breaks off is asked for again, within bounds, and readers get one whole text."""
 
 import asyncio
+import threading
 from contextlib import ExitStack
+from itertools import takewhile
+from typing import Any
 
 import httpx2
 import pytest
 
+from app.warm.coordinator import Coordinator
 from tests.client import Client, Event, events
 from tests.faults import BROKEN_STREAMS, break_off_mid_answer, end_without_message_stop, say_error
 from tests.recorder import Exchange, Recorder, Respond, answer, halfway, held, whole_answer
@@ -71,6 +75,28 @@ def test_every_attempt_is_a_call_of_its_own_in_the_books(client: Client, upstrea
     assert client.ask(session, "Third time lucky?")[-1].name == "verdict"
     assert len(upstream.asks) == 3
     assert client.http.get("/api/stats").json()["totals"]["ask_calls"] == 3
+
+
+def test_an_answer_is_read_before_it_is_known_that_it_has_begun_but_does_not_end_before(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, wrote = threading.Event(), Coordinator.wrote
+
+    async def late(*arguments: Any) -> None:
+        await asyncio.to_thread(known.wait, 30)
+        await wrote(*arguments)
+
+    monkeypatch.setattr(Coordinator, "wrote", late)
+    client.add_context()
+    session, beside = client.start()["session"], client.start()["session"]
+    with client.asking(session, "Whole?") as stream:
+        got = list(takewhile(lambda event: event.name != "message_stop", stream))
+        assert text_of(got) == WHOLE
+        assert client.session(beside)["warm"]["state"] == "warming"
+        assert client.session(session)["turns"][0]["state"] == "running"
+        known.set()
+        assert [event.name for event in stream] == ["verdict"]
+    assert client.session(beside)["warm"]["state"] == "warm"
 
 
 def test_attempts_are_bounded_and_what_was_shown_stays(client: Client, upstream: Recorder) -> None:
