@@ -28,9 +28,11 @@ bench: .venv/bench.stamp ## Measure everything, in short form (about three minut
 	@$(BIN)/python -m bench
 
 soak: .venv/bench.stamp .venv/dev.stamp ## The long forms: crowds, signals, bots, odd requests (about twenty minutes)
-	@$(BIN)/python -m bench --long
-	@HEADSTART_TEST_EXAMPLES=500 $(BIN)/pytest tests/web/test_fuzzing.py -n 0
-	@HEADSTART_TEST_EXAMPLES=500 $(BIN)/pytest -m hypothesis
+	@failed=0; \
+	$(BIN)/python -m bench --long || failed=1; \
+	HEADSTART_TEST_EXAMPLES=500 $(BIN)/pytest tests/web/test_fuzzing.py -n 0 || failed=1; \
+	HEADSTART_TEST_EXAMPLES=500 $(BIN)/pytest -m hypothesis || failed=1; \
+	exit $$failed
 
 screenshot: .venv/dev.stamp ## Make docs/page.png again, with a real browser
 	@HEADSTART_SCREENSHOT=$(CURDIR)/docs/page.png $(BIN)/pytest tests/browser -k picture -n 0
