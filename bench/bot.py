@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,10 +89,10 @@ async def focus(urls: list[str], focuses: int) -> Counter[str]:
 
 
 def ask_meanwhile(url: str, stop: threading.Event, ends: list[str]) -> None:
-    """A reader who asks again and again."""
-    with httpx2.Client(base_url=url, timeout=60) as http:
-        reader = Client(http)
-        while not stop.wait(ASK_EVERY_S):
+    """A question again and again, each from another reader: one alone may not ask as many a minute."""
+    while not stop.wait(ASK_EVERY_S):
+        with httpx2.Client(base_url=url, timeout=60) as http:
+            reader = Client(http)
             ends.append(reader.ask(reader.start(CONTEXT)["session"], "Is anybody there?")[-1].name)
 
 
@@ -106,16 +107,17 @@ def run(focuses: int, *, value_of_second_usd: float | None) -> bool:
         upstream.default = bill.respond
         urls = _servers(stack, redis, upstream, folder, value_of_second_usd)
         stop, ends = threading.Event(), list[str]()
-        readers = [threading.Thread(target=ask_meanwhile, args=(url, stop, ends)) for url in urls]
-        for reader in readers:
-            reader.start()
+        readers = ThreadPoolExecutor(len(urls))
+        asking = [readers.submit(ask_meanwhile, url, stop, ends) for url in urls]
         began = time.perf_counter()
         try:
             outcomes = asyncio.run(focus(urls, focuses))
         finally:
             stop.set()
-            for reader in readers:
-                reader.join()
+            readers.shutdown()
+        for reader in asking:
+            # What refused or broke one is not to be lost with its thread.
+            reader.result()
         took = time.perf_counter() - began
         entered = _ledger(urls[0], len(bill.tokens))
     within = bill.usd <= BUDGET_USD

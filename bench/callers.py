@@ -18,6 +18,7 @@ class Caller(asyncio.Protocol):
     """A connection that is kept, for one short request at a time."""
 
     def __init__(self) -> None:
+        self.lost = False
         self._answer: asyncio.Future[bytes] | None = None
         self._came = b""
 
@@ -31,6 +32,7 @@ class Caller(asyncio.Protocol):
             self._answer.set_result(head[9:12])
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
         if self._answer and not self._answer.done():
             self._answer.set_exception(exc or ConnectionError("closed before the answer"))
 
@@ -61,9 +63,9 @@ async def at_rate(per_s: float, requests: Sequence[Request]) -> tuple[list[float
     async def send(request: Request) -> None:
         nonlocal failed
         began = time.perf_counter()
-        if free:
-            caller = free.pop()
-        else:
+        caller = free.pop() if free else None
+        # The server closes what it has heard nothing over for a while.
+        if caller is None or caller.lost:
             parts = urlsplit(request.url)
             _, caller = await loop.create_connection(Caller, parts.hostname or "", parts.port or 80)
         failed += await caller.status(request.encoded(last=False)) != b"202"

@@ -149,6 +149,23 @@ async def test_requests_are_sent_at_their_rate_however_long_the_answers_take() -
     assert max(took) >= 200 and min(took) >= 20
 
 
+async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again() -> None:
+    connections = 0
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"{}")
+        writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(serve_one, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        took, failed = await at_rate(5, [Request(url, b"{}")] * 3)
+    assert (len(took), failed, connections) == (3, 0, 3)
+
+
 async def test_a_connection_that_is_closed_before_its_answer_is_said() -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"{}")
