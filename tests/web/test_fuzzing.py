@@ -40,7 +40,14 @@ def test_every_answer_is_as_the_document_says(redis: RedisProcess, tmp_path: Pat
         (owner,) = httpx2.get(f"{url}/api/contexts").cookies.items()
         command += ["--header", f"Cookie: {'='.join(owner)}", f"{url}/openapi.json"]
         ran = subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+            command,
+            cwd=tmp_path,
+            # Where it finds its hooks.
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert re.search(r"Selected: (\d+)/\1\n\s*Tested: \1\n", ran.stdout), ran.stdout
