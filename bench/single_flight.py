@@ -208,7 +208,11 @@ class Scene:
             assert Client(http).session(fork)["session"] == fork
             time.sleep(WARM_S + 1)
             seen = Client(http).session(fork)["warm"]
-        return not (known["state"] == "warm" and seen == known == client.session(fork)["warm"])
+        after = client.session(fork)["warm"]
+        changed = known["state"] != "warm" or not seen == known == after
+        if changed:
+            print(f"before it woke: {known}\nafter that, there: {seen}\nelsewhere: {after}")
+        return changed
 
 
 def _trigger(url: str, session: str, cookies: dict[str, str]) -> None:
