@@ -10,7 +10,7 @@ import httpx2
 from redis import Redis
 
 from tests.failover import ClusterProcess
-from tests.running import Process, RedisProcess, free_port, process, server
+from tests.running import Process, RedisProcess, free_port, process, server, until
 
 KEY = "sk-chaos"
 DRAIN_S = 2
@@ -105,6 +105,8 @@ class Deployment:
         # What was started is ended also when something else does not start.
         with ExitStack() as stack:
             stack.enter_context(process("sandbox", *options, log=self.folder / "sandbox.log"))
+            # Replicas are ready without it, and a fault is told it soon.
+            until(lambda: _listens(self.sandbox_port), "the sandbox")
             stack.callback(self.storage.stop)
             self.storage.start()
             for _ in range(self._count):
