@@ -27,7 +27,7 @@ check: .venv/dev.stamp ## Lint, types and import rules alone
 bench: .venv/bench.stamp ## Measure everything, in short form (about three minutes)
 	@$(BIN)/python -m bench
 
-soak: .venv/bench.stamp .venv/dev.stamp ## The long forms: crowds, signals, bots, odd requests (about twenty minutes)
+soak: .venv/bench.stamp .venv/dev.stamp ## The long forms: crowds, signals, bots, odd requests (about half an hour)
 	@failed=0; \
 	$(BIN)/python -m bench --long || failed=1; \
 	HEADSTART_TEST_EXAMPLES=500 $(BIN)/pytest tests/web/test_fuzzing.py -n 0 || failed=1; \
