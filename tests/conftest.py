@@ -1,6 +1,7 @@
 """A real Redis, a recording upstream, and Headstart between them, for every test that asks for them."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,11 @@ LONGEST = (
 # Every client reads first whom the environment trusts, which takes longer than most tests, and these go to loopback alone.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = os.devnull
+
+# Started in a shell's background, whether by nohup or by `&` alone, we were told to ignore Ctrl-C, and so would everything
+# be that a test starts and then sends one.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What an example takes is the machine's affair, and a fixture of ours serves all examples of its test. The examples are the
 # same ones everywhere; those of `make soak` are new ones each time.
