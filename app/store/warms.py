@@ -115,11 +115,7 @@ class Warms:
 
     async def settle(self, digest: str, fence: int, record: WarmRecord) -> bool:
         """End our warming with what came of it; False when the lease went to another meanwhile, who decides then."""
-        fields = {
-            "state": record.state.value,
-            "result": json.dumps({name: value for name in _RESULT if (value := getattr(record, name)) is not None}),
-            "expires_ms": record.expires_ms or "",
-        }
+        fields = {"state": record.state.value, "result": _result(record), "expires_ms": record.expires_ms or ""}
         return bool(
             await self._run("settle_warm", digest, [fence, *(part for field in fields.items() for part in field)])
         )
@@ -128,12 +124,12 @@ class Warms:
         """End our warming before there was a call: all is as it was before our claim. False as for `settle`."""
         return bool(await self._run("withdraw_warm", digest, [fence]))
 
-    async def use(self, digest: str, started_ms: int, ttl_ms: int) -> str | None:
-        """A question that started at `started_ms` read the entry: it lives `ttl_ms` from there.
+    async def use(self, digest: str, found: WarmRecord) -> str | None:
+        """A question that held no claim found the prefix cached, as `found` says: by what it read, or wrote itself.
 
         Answers the trigger of the warm that wrote it, if this is the first question to use that warm.
         """
-        trigger: bytes | None = await self._run("use_warm", digest, [started_ms + ttl_ms, KEEP_MS])
+        trigger: bytes | None = await self._run("use_warm", digest, [found.expires_ms, _result(found), KEEP_MS])
         return trigger.decode() if trigger else None
 
     async def get(self, digest: str) -> tuple[WarmRecord, int]:
@@ -172,6 +168,10 @@ async def known_anywhere(store: Store, digest: str) -> list[tuple[WarmRecord, in
     """What is known of `digest` at each upstream where something was claimed of late, each with the time."""
     upstreams = await store.do("ZRANGE", keys.UPSTREAMS, 0, -1)
     return [await Warms(store, upstream.decode()).get(digest) for upstream in upstreams]
+
+
+def _result(record: WarmRecord) -> str:
+    return json.dumps({name: value for name in _RESULT if (value := getattr(record, name)) is not None})
 
 
 def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:

@@ -41,6 +41,8 @@ LEASE_MS = 9_000
 MARGIN_MS = 30_000
 # After a failure, triggers rest this long; a question never does.
 REST_MS = 2_000
+# No call takes that long.
+ANY_AGE_MS = 24 * 60 * 60 * 1000
 POLL_S = 0.05
 CLOSE_WITHIN_S = 0.5
 
@@ -139,36 +141,56 @@ class Coordinator:
         if young_ms <= 0:
             return None
         claim = await self._claim(session, young_ms=young_ms)
+        return self._instead(busy.record, session, claim)
+
+    def _instead(self, record: WarmRecord, session: SessionRecord, claim: Claim) -> Plan | None:
+        """A plan to go cold in place of a warm, for what `record` says, if `claim` took the lease from it."""
+        digest = session.digests[-1]
         if claim.fence is None:
             return None
-        if (task := self._holding.get(session.digests[-1])) is not None:
+        if (task := self._holding.get(digest)) is not None:
             _give_up(task)
-        return Plan("cold", session.digests[-1], busy.record, claim.fence, claim.now_ms)
+        return Plan("cold", digest, record, claim.fence, claim.now_ms)
 
     async def join(self, session: SessionRecord, plan: Plan) -> Plan:
-        """Wait for the warm that `plan` joins, within bounds: a plan to hit, or to go cold and why."""
-        deadline = await self._patience.deadline(session, plan.record)
+        """Wait for the call that `plan` joins, within bounds: a plan to hit, or to go cold and why.
+
+        Of those who waited too long for a warm the first takes over, and the others wait for that question, once. Who
+        waited too long for a question goes cold beside it.
+        """
+        given_up = replace(COLD, reason=Reason.JOIN_GAVE_UP)
+        deadline, again = await self._patience.deadline(session, plan.record), False
         while plan.kind == "join":
             ended = await self._ended(plan.digest, deadline)
-            if ended.state is WarmState.WARMING:
-                return replace(plan, kind="cold", record=replace(COLD, reason=Reason.JOIN_GAVE_UP))
-            # If it failed, the first of those who waited goes cold, and the others join that.
-            plan = await self.plan(session, again=True)
+            if ended.state is not WarmState.WARMING:
+                # If it failed, the first of those who waited goes cold, and the others join that.
+                plan = await self.plan(session, again=True)
+                continue
+            claim = await self._claim(session, young_ms=ANY_AGE_MS)
+            if instead := self._instead(given_up, session, claim):
+                return instead
+            if claim.record.live:
+                return replace(plan, kind="hit", record=claim.record, now_ms=claim.now_ms)
+            if again or claim.record.started_ms == plan.record.started_ms:
+                return replace(plan, kind="cold", record=given_up, now_ms=claim.now_ms)
+            deadline, again = await self._patience.deadline(session, claim.record), True
         return plan
 
     async def wrote(self, session: SessionRecord, plan: Plan, usage: Usage, message_id: str | None) -> None:
         """The answer to a question under `plan` has begun, so its prefix is cached from the start of its request."""
-        ttl_ms = TTL_MS[session.parameters["ttl"]]
+        record = written(usage, message_id, plan.now_ms + TTL_MS[session.parameters["ttl"]])
         noting = self._uses.note(session.context)
         if plan.fence is None:
-            _, trigger = await asyncio.gather(noting, self._warms.use(plan.digest, plan.now_ms, ttl_ms))
+            _, trigger = await asyncio.gather(noting, self._used(plan.digest, record))
             if trigger is not None:
                 await self._speculation.learn(session, trigger, used=True)
             return
-        settling = self._warms.settle(plan.digest, plan.fence, written(usage, message_id, plan.now_ms + ttl_ms))
-        await asyncio.gather(noting, settling)
+        await asyncio.gather(noting, self._warms.settle(plan.digest, plan.fence, record))
         await self._writer.learn_tokens(session, usage)
         await self._remember(session)
+
+    async def _used(self, digest: str, found: WarmRecord) -> str | None:
+        return await self._warms.use(digest, found) if found.state is WarmState.WARM else None
 
     async def release(self, plan: Plan, error: UpstreamError | None = None) -> None:
         """A question under `plan` ended before its answer began: others need not wait for it."""

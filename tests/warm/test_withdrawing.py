@@ -77,9 +77,9 @@ async def test_what_lives_is_still_the_warm_that_no_question_has_used(warms: War
     before = await state(warms)
     assert await warms.withdraw("d", await fence(warms, "s_2", "visible"))
     assert await state(warms) == before
-    assert await warms.use("d", now_ms, 60_000) == "focus"
+    assert await warms.use("d", WarmRecord(WarmState.WARM, expires_ms=now_ms + 60_000)) == "focus"
     assert await warms.withdraw("d", await fence(warms, "s_2", "visible", margin_ms=120_000))
-    assert await warms.use("d", now_ms, 60_000) is None
+    assert await warms.use("d", WarmRecord(WarmState.WARM, expires_ms=now_ms + 60_000)) is None
 
 
 async def test_what_was_abandoned_is_nobodys_again(warms: Warms) -> None:

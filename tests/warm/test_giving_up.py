@@ -1,0 +1,98 @@
+"""Waiting too long for a call under way: one question takes a slow warm's place, and what was written beside one counts."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+
+import pytest
+
+from app.store.warms import WarmRecord, Warms, WarmState
+from tests.client import Client, Event
+from tests.recorder import END, Exchange, Recorder, held, message_start, text_events, usage
+from tests.running import RedisProcess
+from tests.warm.test_takeover import clients, cold
+from tests.warm.test_withdrawing import fence, state, warms
+
+__all__ = ["warms"]
+
+
+async def wrote(exchange: Exchange) -> None:
+    """Answer a question that wrote the cache, at once."""
+    await exchange.start_stream()
+    for data in (message_start(exchange.number, usage(read=0, written=5_000)), *text_events("Beside."), *END):
+        await exchange.event(data)
+    await exchange.end_stream()
+
+
+@contextmanager
+def waiting(client: Client, sessions: list[str]) -> Iterator[list[Iterator[Event]]]:
+    """A question in each session, all of which join a call under way."""
+    with ExitStack() as stack:
+        streams = [stack.enter_context(client.asking(session, "And I?")) for session in sessions]
+        assert [next(stream).data["plan"] for stream in streams] == ["join"] * len(streams)
+        yield streams
+
+
+def test_of_those_who_gave_up_on_a_warm_one_takes_over_and_the_others_join_it(
+    redis: RedisProcess, upstream: Recorder
+) -> None:
+    with clients(redis, upstream, join_timeout_s=2) as [client]:
+        sessions = [client.start()["session"] for _ in range(4)]
+        upstream.script.extend([held, cold])
+        client.warm(sessions[0])
+        upstream.wait_for(1)
+        with waiting(client, sessions) as streams:
+            upstream.wait_for(2)
+            assert upstream.warms[0].hung_up.wait(30)
+            upstream.release()
+            ends = [list(stream)[-1] for stream in streams]
+    assert [end.name for end in ends] == ["verdict"] * 4
+    # One wrote the prefix, and they knew that it had.
+    assert sorted(end.data["expected_read"] for end in ends) == [0, 5_000, 5_000, 5_000]
+    assert [end.data["reason"] for end in ends if end.data["cache"] == "miss"] == ["join_gave_up"]
+    assert [exchange.is_warm for exchange in upstream.exchanges] == [True, False, False, False, False]
+
+
+def test_the_one_that_took_over_may_be_slow_too_and_then_nobody_waits_a_third_time(
+    redis: RedisProcess, upstream: Recorder
+) -> None:
+    with clients(redis, upstream, join_timeout_s=0.3) as [client]:
+        sessions = [client.start()["session"] for _ in range(2)]
+        upstream.script.extend([held, held])
+        client.warm(sessions[0])
+        upstream.wait_for(1)
+        with waiting(client, sessions) as streams:
+            # Whichever of them took over is still held.
+            upstream.wait_for(3)
+            fork = client.http.post(f"/api/sessions/{sessions[0]}/fork", json={"after_turn": 0}).json()["session"]
+            upstream.release()
+            waits = sorted(list(stream)[-1].data["waited_ms"] for stream in streams)
+        assert waits[0] >= 300 and waits[1] >= 600
+        assert client.session(fork)["warm"]["state"] == "warm"
+
+
+def test_what_a_question_wrote_beside_a_slow_one_is_known_at_once(redis: RedisProcess, upstream: Recorder) -> None:
+    with clients(redis, upstream, join_timeout_s=0.3) as [client]:
+        first, second, third = (client.start()["session"] for _ in range(3))
+        upstream.script.extend([held, wrote])
+        with client.asking(first, "First?") as slow, waiting(client, [second]) as [beside]:
+            assert list(beside)[-1].data["reason"] == "join_gave_up"
+            began, *_, ended = client.ask(third, "And now?")
+            assert (began.data["plan"], ended.data["expected_read"]) == ("hit", 5_000)
+            upstream.release()
+            assert list(slow)[-1].name == "verdict"
+
+
+@pytest.mark.parametrize("outcome", [WarmState.WARM, WarmState.FAILED, WarmState.COLD])
+async def test_the_end_of_the_slow_call_takes_nothing_from_what_is_known(warms: Warms, outcome: WarmState) -> None:
+    now_ms = (await warms.get("d"))[1]
+    holder = await fence(warms, "s_1", "focus")
+    assert (await state(warms)).expires_ms is None
+    found = WarmRecord(WarmState.WARM, expires_ms=now_ms + 60_000, tokens_read=0, tokens_written=5_000)
+    assert await warms.use("d", found) is None
+    beside = await state(warms)
+    assert (beside.live, beside.tokens, beside.expires_ms) == (True, 5_000, now_ms + 60_000)
+    sooner = replace(found, state=outcome, expires_ms=now_ms + 40_000 if outcome is WarmState.WARM else None)
+    assert await warms.settle("d", holder, sooner)
+    after = await state(warms)
+    assert (after.state, after.tokens, after.expires_ms) == (WarmState.WARM, 5_000, now_ms + 60_000)
