@@ -17,6 +17,7 @@ import { Quoting } from './quoting.js';
 import { listenForKeys } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
 import { Source } from './source.js';
+import { offerThemes } from './theme.js';
 import { end, follow, standing, turnFrom, turnOf } from './turn.js';
 import { Together } from './together.js';
 import { Warmth } from './warm.js';
@@ -89,6 +90,7 @@ class Chat {
     });
     this.lanes = new Lanes({ go: (session) => this.go(session, undefined, true), changed: () => this.#settle(), whole });
     this.sidebar = new Sidebar({ current: () => this.#session, go: (session, found) => this.go(session, found ? { at: found } : undefined), gone: () => this.fresh(), erased: (conversation) => keepDraft(conversation, ''), renamed: entitle });
+    offerThemes();
     this.#listen();
     this.load();
     if (document.activeElement === this.composer.input) this.#turnedTo(this.composer.value ? 'keystroke' : 'focus');
