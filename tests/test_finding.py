@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.store import keys
+from app.turns.finding import MAX_PINNED
 from app.web.export import disposition
 from tests.client import Client
 from tests.running import RedisProcess
@@ -49,7 +50,7 @@ def ways(client: Client, session: str) -> list[list[str]]:
 def test_conversations_are_listed_from_their_first_question_on_the_last_asked_first(client: Client) -> None:
     client.add_context()
     client.start()
-    assert listed(client) == {"sessions": [], "next": None}
+    assert listed(client) == {"pinned": [], "sessions": [], "next": None}
     first, second = asked(client, "One?"), asked(client, "Two?", "Three?")
     assert ids(client) == [second, first]
     asked(client, "And again?", session=first)
@@ -186,12 +187,108 @@ def test_a_title_is_the_first_question_cut_between_words_or_what_the_owner_says(
     assert title.startswith("Why is this so very long") and title.endswith("…") and len(title) <= 81
     branch = asked(client, "Why not?", session=fork(client, session, 0))
     renamed = client.http.patch(f"/api/sessions/{branch}", json={"title": "  Of\tlengths "})
-    assert renamed.json() == {"session": branch, "title": "Of lengths"}
+    assert renamed.json() == {"session": branch, "title": "Of lengths", "pinned": False}
     assert [client.session(one)["title"] for one in (session, branch)] == ["Of lengths"] * 2
     assert client.session(fork(client, session, 1))["title"] == "Of lengths"
     for bad in ("", "   ", "x" * 201, "a\0", 7, None):
         refused = client.http.patch(f"/api/sessions/{session}", json={"title": bad})
         assert refused.status_code == 422 and refused.json()["errors"][0]["field"] == "title"
+
+
+# Pinned
+
+
+def pin(client: Client, session: str, pinned: bool = True) -> dict[str, Any]:
+    response = client.http.patch(f"/api/sessions/{session}", json={"pinned": pinned})
+    body: dict[str, Any] = response.json()
+    assert response.status_code == 200, body
+    return body
+
+
+def pinned(client: Client) -> list[str]:
+    return [one["session"] for one in listed(client)["pinned"]]
+
+
+def test_what_is_pinned_comes_with_the_first_part_of_a_list_however_long_ago_it_was_asked(client: Client) -> None:
+    client.add_context()
+    first, second, *others = [asked(client, f"Number {number}?") for number in range(5)]
+    assert pin(client, first) == {"session": first, "title": "Number 0?", "pinned": True}
+    pin(client, second)
+    page = listed(client, limit=2)
+    assert [one["session"] for one in page["pinned"]] == [second, first]
+    assert [one["session"] for one in page["sessions"]] == others[:0:-1]
+    assert listed(client, limit=2, cursor=page["next"])["pinned"] == listed(client, q="Number")["pinned"] == []
+    # Everything is in the list itself too, as it would be.
+    assert ids(client) == [*reversed(others), second, first]
+    asked(client, "And again?", session=first)
+    assert pinned(client) == [first, second]
+    assert pin(client, second, False)["pinned"] is False
+    pin(client, second, False)
+    assert pinned(client) == [first]
+
+
+def test_a_conversation_is_pinned_with_its_branches_and_shows_the_one_that_was_asked_last(client: Client) -> None:
+    client.add_context()
+    root = asked(client, "Where is the lighthouse?")
+    before = asked(client, "And ship 1?", session=fork(client, root, 1))
+    pin(client, before)
+    assert pinned(client) == [before]
+    after = asked(client, "And ship 2?", session=fork(client, root, 1))
+    assert pinned(client) == [after]
+    renamed = client.http.patch(f"/api/sessions/{root}", json={"title": "Ships"}).json()
+    assert renamed == {"session": root, "title": "Ships", "pinned": True}
+    assert [(one["title"], one["branches"]) for one in listed(client)["pinned"]] == [("Ships", 3)]
+    # Whichever of them was pinned: it is so as long as one is left.
+    for gone, left in ((after, [before]), (before, [root]), (root, [])):
+        assert client.http.delete(f"/api/sessions/{gone}").status_code == 204
+        assert pinned(client) == left
+
+
+def test_what_was_pinned_and_erased_leaves_nothing(client: Client, redis: RedisProcess) -> None:
+    client.add_context()
+    alone, root = asked(client, "Alone?"), asked(client, "Root?")
+    asked(client, "Branch?", session=fork(client, root, 0))
+    for session in (alone, root):
+        pin(client, session)
+    assert client.http.delete(f"/api/sessions/{alone}").status_code == 204
+    assert client.http.delete(f"/api/sessions/{root}?branches=true").status_code == 204
+    assert redis.named("hs:owner:*:pinned") == redis.named("hs:family:*") == []
+    # A crash between the two leaves a name, until somebody looks.
+    kept = asked(client, "Kept?")
+    pin(client, kept)
+    redis.say(f"SADD {redis.named('hs:owner:*:pinned')[0]} {'ab' * 16}".encode())
+    assert pinned(client) == [kept]
+    assert redis.say(f"SCARD {redis.named('hs:owner:*:pinned')[0]}".encode()).strip() == b":1"
+
+
+def test_a_pin_that_cannot_be_says_why_and_changes_nothing(client: Client, server: str) -> None:
+    client.add_context()
+
+    def refused(session: str, body: Any) -> tuple[str, str]:
+        response = client.http.patch(f"/api/sessions/{session}", json=body)
+        said = response.json()
+        assert response.status_code == (409 if said["code"] == "cannot_pin" else 422), said
+        [error] = said.get("errors") or [{"field": said["code"], "message": said["detail"]}]
+        return error["field"], error["message"]
+
+    new = client.start()["session"]
+    assert refused(new, {"pinned": True}) == ("cannot_pin", "Nothing was asked in this conversation yet.")
+    sessions = [asked(client, f"Number {number}?") for number in range(MAX_PINNED + 1)]
+    for session in sessions[:-1]:
+        pin(client, session)
+    # One that is pinned already is none more.
+    pin(client, sessions[0])
+    full = "20 conversations are pinned already; unpin one of them first."
+    assert refused(sessions[-1], {"pinned": True, "title": "Nope"}) == ("cannot_pin", full)
+    assert client.session(sessions[-1])["title"] == f"Number {MAX_PINNED}?"
+    assert refused(sessions[-1], {}) == ("title", "there is nothing to change: send `title`, `pinned` or both")
+    for bad in (None, "true", 1):
+        assert refused(sessions[-1], {"pinned": bad})[0] == "pinned"
+    assert len(pinned(client)) == MAX_PINNED
+    with httpx2.Client(base_url=server, timeout=30) as http:
+        assert http.patch(f"/api/sessions/{sessions[0]}", json={"pinned": False}).status_code == 404
+        assert listed(Client(http))["pinned"] == []
+    assert len(pinned(client)) == MAX_PINNED
 
 
 # Branches

@@ -54,7 +54,7 @@ def walk(client: Client, other: Client, upstream: Recorder) -> None:
     assert client.ask(forked, "Elsewhere?")[-1].name == "verdict"
     assert len(other.session(session)["turns"]) == 2
     assert other.session(session)["turns"][1]["branches"] == [session, forked]
-    assert client.http.patch(f"/api/sessions/{session}", json={"title": "A walk"}).status_code == 200
+    assert client.http.patch(f"/api/sessions/{session}", json={"title": "A walk", "pinned": True}).status_code == 200
     listed = other.http.get("/api/sessions", params={"q": "walk"}).json()["sessions"]
     assert [one["session"] for one in listed] == [forked, session]
 

@@ -128,6 +128,10 @@ def sessions_of(owner: str) -> str:
     return f"hs:owner:{{{owner}}}:sessions"
 
 
+def pinned_of(owner: str) -> str:
+    return f"hs:owner:{{{owner}}}:pinned"
+
+
 def family(family: str) -> str:
     return f"hs:family:{{{family}}}"
 

@@ -1,4 +1,5 @@
-"""An owner's sessions, by when each was last asked: the sorted set that leads to them, and what a list says of each.
+"""An owner's sessions, by when each was last asked: the sorted set that leads to them, and what a list says of each. Beside
+it the set of the families that the owner pinned; it too may name what is gone, until a reader takes it out.
 
 A session is in the set before its turn is accepted, and taken out after it was erased. So the set can name one that is
 gone, never miss one that is there; a reader takes out what is gone.
@@ -73,15 +74,32 @@ class Listing:
         questions = await self._store.batch([("HGET", name, "question") for name in asked])
         return [(int(count), (question or b"").decode()) for count, question in zip(counts, questions, strict=True)]
 
-    async def branches(self, owner: str, families: Sequence[str], most: int) -> list[int]:
-        """How many of each family, at most `most` of which are looked at, are in `owner`'s list."""
+    async def branches(self, owner: str, families: Sequence[str], most: int) -> list[list[Place]]:
+        """Those of each family, at most `most` of which are looked at, that are in `owner`'s list."""
         if not families:
             return []
         answers = await self._store.batch([("ZRANGE", keys.family(family), 0, most - 1) for family in families])
         names = list(chain.from_iterable(answers))
-        scores = await self._store.do("ZMSCORE", keys.sessions_of(owner), *names) if names else []
-        listed = iter([score is not None for score in scores])
-        return [sum(next(listed) for _ in members) for members in answers]
+        scores = iter(await self._store.do("ZMSCORE", keys.sessions_of(owner), *names) if names else [])
+        placed = [[(name.decode(), next(scores)) for name in members] for members in answers]
+        return [[Place(int(score), name) for name, score in one if score is not None] for one in placed]
+
+    async def pinned(self, owner: str) -> list[str]:
+        """The families that `owner` pinned."""
+        return sorted(family.decode() for family in await self._store.do("SMEMBERS", keys.pinned_of(owner)))
+
+    async def is_pinned(self, owner: str, family: str) -> bool:
+        """Whether `owner` pinned the family."""
+        return bool(await self._store.do("SISMEMBER", keys.pinned_of(owner), family))
+
+    async def pin(self, owner: str, family: str) -> None:
+        """Have the family stand at the head of `owner`'s list."""
+        await self._store.do("SADD", keys.pinned_of(owner), family)
+
+    async def unpin(self, owner: str, families: Sequence[str]) -> None:
+        """Have them stand there no more."""
+        if families:
+            await self._store.do("SREM", keys.pinned_of(owner), *families)
 
     async def said(self, sessions: Sequence[str]) -> list[list[Said]]:
         """Everything that was asked and answered in each of `sessions`."""

@@ -96,10 +96,10 @@ class Sessions:
         for session in sessions:
             await self._store.run("rename_session", [keys.session(session)], [title])
 
-    async def relate(self, parent: SessionRecord, fork: SessionRecord) -> None:
-        """Have `parent` and its `fork` be found in their family."""
-        born: list[str | int] = [parent.created_ms, parent.id, fork.created_ms, fork.id]
-        await self._store.do("ZADD", keys.family(fork.family), *born)
+    async def relate(self, *relatives: SessionRecord) -> None:
+        """Have sessions of one family be found in it."""
+        born = [part for one in relatives for part in (one.created_ms, one.id)]
+        await self._store.do("ZADD", keys.family(relatives[0].family), *born)
 
     async def note_copy(self, original: str, copy: str) -> bool:
         """Have `copy` be erased with `original`; whether that is still there."""
@@ -138,7 +138,9 @@ class Sessions:
         ]
         if record.copy_of is not None:
             commands.append(("SREM", keys.copies(record.copy_of), session))
-        await self._store.batch(commands)
+        *_, left = await self._store.batch([*commands, ("ZCARD", keys.family(record.family))])
+        if not left:
+            await self._store.do("SREM", keys.pinned_of(record.owner), record.family)
 
     async def _erase(self, session: str) -> None:
         """Erase what is `session`'s own, and its copies; also of one that is only half made, or half erased."""

@@ -14,6 +14,7 @@ from app.turns.met import Met
 
 MAX_TITLE_CHARS = 200
 MAX_BRANCHES = 200
+MAX_PINNED = 20
 # What one search looks through before it answers with what it has and where to go on, and how much of that at a time.
 SEARCHED = 200
 _AT_A_TIME = 20
@@ -42,6 +43,10 @@ class Listed:
         return Place(self.asked_ms, self.session.id)
 
 
+class CannotPin(Exception):
+    """A conversation cannot be pinned; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Branches:
     """Where a session stands among its relatives: what it left, if that is still there, after how many turns; and for
@@ -64,6 +69,34 @@ class Finding:
         """The sessions of `owner` that were asked before `after`, the last asked first, and after which one it goes on."""
         places = await self._listing.newest(owner, after, most)
         return await self._described(owner, places), places[-1] if len(places) == most else None
+
+    async def pinned(self, owner: str) -> list[Listed]:
+        """Of each conversation that `owner` pinned the session that was asked last, the last asked first."""
+        families = await self._listing.pinned(owner)
+        placed = await self._listing.branches(owner, families, MAX_BRANCHES)
+        await self._listing.unpin(owner, [one for one, places in zip(families, placed, strict=True) if not places])
+        latest = [max(places, key=_order) for places in placed if places]
+        return await self._described(owner, sorted(latest, key=_order, reverse=True))
+
+    async def is_pinned(self, record: SessionRecord) -> bool:
+        """Whether the session's conversation is pinned."""
+        return await self._listing.is_pinned(record.owner, record.family)
+
+    async def pin(self, record: SessionRecord, pinned: bool) -> None:
+        """Have the session's conversation stand at the head of its owner's list, or no more. Raises `CannotPin`."""
+        owner, family = record.owner, record.family
+        if not pinned:
+            await self._listing.unpin(owner, [family])
+            return
+        # One that nothing was forked from is in no family yet, and it is found again by that.
+        await self._sessions.relate(record)
+        [listed] = await self._listing.branches(owner, [family], MAX_BRANCHES)
+        if not listed:
+            raise CannotPin("nothing was asked in this conversation yet")
+        others = [one for one in await self._listing.pinned(owner) if one != family]
+        if len(others) >= MAX_PINNED:
+            raise CannotPin(f"{MAX_PINNED} conversations are pinned already; unpin one of them first")
+        await self._listing.pin(owner, family)
 
     async def search(self, owner: str, words: str, after: Place | None, most: int) -> tuple[list[Listed], Place | None]:
         """Those of them with `words` in a title, a question, an answer or their context's name, whatever their case and the
@@ -117,8 +150,12 @@ class Finding:
             if one.session.running is not None:
                 self._met.note(one.session.running)
         # Also those that are further down, or match nothing: they are renamed and erased with it.
-        counts = await self._listing.branches(owner, [one.session.family for one in listed], MAX_BRANCHES)
-        return [replace(one, branches=max(1, count)) for one, count in zip(listed, counts, strict=True)]
+        placed = await self._listing.branches(owner, [one.session.family for one in listed], MAX_BRANCHES)
+        return [replace(one, branches=max(1, len(places))) for one, places in zip(listed, placed, strict=True)]
+
+
+def _order(place: Place) -> tuple[int, str]:
+    return place.asked_ms, place.session
 
 
 def automatic_title(question: str) -> str:

@@ -178,18 +178,22 @@ class Listed(BaseModel):
 class Listing(BaseModel):
     """Conversations, the last asked first."""
 
-    model_config = like({"sessions": [examples.LISTED], "next": None})
+    model_config = like({"pinned": [], "sessions": [examples.LISTED], "next": None})
 
+    pinned: list[Listed]
+    """Those that their owner pinned, each with the branch that was asked last; with the list's first part alone, and
+    with no search. They stand in `sessions` as well."""
     sessions: list[Listed]
     next: str | None
     """The `cursor` with which the list goes on; null at its end."""
 
 
-class Renamed(BaseModel):
-    model_config = like({"session": examples.SESSION, "title": "Cancelling tasks"})
+class Changed(BaseModel):
+    model_config = like({"session": examples.SESSION, "title": "Cancelling tasks", "pinned": True})
 
     session: str
     title: str
+    pinned: bool
 
 
 class Turn(BaseModel):

@@ -8,13 +8,13 @@ from fastapi.responses import JSONResponse
 
 from app.access.limits import Work
 from app.turns.conversations import Session, TurnView
-from app.turns.finding import Branches, Place, automatic_title
+from app.turns.finding import Branches, Listed, Place, automatic_title
 from app.web import answers
 from app.web.description import Responses, gives, problems, ref
 from app.web.export import disposition, exported, markdown
 from app.web.problems import invalid
 from app.web.rooms import Asker, InRooms, Visiting
-from app.web.schemas import TitleBody, listed_json, turn_json
+from app.web.schemas import ChangesBody, listed_json, turn_json
 
 router = APIRouter(prefix="/api/sessions", tags=["sessions"])
 
@@ -52,28 +52,45 @@ async def list_sessions(
     """Your conversations, the last asked first: each from its first question on."""
     after = _place(cursor)
     words = q.strip()
+    pinned: list[Listed] = []
     if words:
         await rooms.limits.work(visitor, Work.SEARCHING)
         found, further = await rooms.finding.search(visitor.owner, words, after, limit)
     else:
         found, further = await rooms.finding.newest(visitor.owner, after, limit)
+        pinned = await rooms.finding.pinned(visitor.owner) if after is None else []
     next = f"{further.asked_ms}-{further.session}" if further else None
-    return {"sessions": [listed_json(one) for one in found], "next": next}
+    return {
+        "pinned": [listed_json(one) for one in pinned],
+        "sessions": [listed_json(one) for one in found],
+        "next": next,
+    }
 
 
 @router.patch(
     "/{session}",
     response_model=None,
-    responses=gives(200, answers.Renamed, "Renamed.") | problems(*_MISSING, "invalid_request", "body_too_large"),
+    responses=gives(200, answers.Changed, "Changed.")
+    | problems(*_MISSING, "cannot_pin", "invalid_request", "body_too_large"),
 )
-async def rename_session(session: str, body: TitleBody, rooms: InRooms, asker: Asker) -> dict[str, Any]:
-    """Call a conversation, and all its branches, something else than by its first question."""
+async def change_session(session: str, body: ChangesBody, rooms: InRooms, asker: Asker) -> dict[str, Any]:
+    """Call a conversation, and all its branches, something else than by its first question; pin it, or unpin it."""
     found = await rooms.conversations.get(session, asker)
+    changes = body.model_fields_set
+    if not changes:
+        raise invalid("title", "there is nothing to change: send `title`, `pinned` or both")
     title = " ".join(body.title.split())
-    if not title or "\0" in title:
+    if "title" in changes and (not title or "\0" in title):
         raise invalid("title", "the title is empty" if not title else "the title has a NUL character")
-    await rooms.finding.rename(found, title)
-    return {"session": found.id, "title": title}
+    if "pinned" in changes:
+        await rooms.finding.pin(found, body.pinned)
+    if title:
+        await rooms.finding.rename(found, title)
+    return {
+        "session": found.id,
+        "title": title or title_of(found, await rooms.conversations.turns_of(found)),
+        "pinned": await rooms.finding.is_pinned(found),
+    }
 
 
 @router.get(

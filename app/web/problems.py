@@ -19,6 +19,7 @@ from app.contexts.sift import TooManyRules
 from app.logs import request_id
 from app.turns.asking import Draining, RequestTooLarge, TurnRunning, UnknownTurn
 from app.turns.conversations import InvalidModel, NoSuchTurn, UnknownSession
+from app.turns.finding import CannotPin
 from app.turns.journal import JournalGone
 from app.turns.problems import internal_error, problem
 from app.warm.prefixes import ContextGone
@@ -120,6 +121,7 @@ PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     TooManyContexts: lambda error: Problem(409, "too_many_contexts", "Too many contexts", _sentence(str(error))),
     TooManyBytes: lambda error: Problem(409, "too_many_bytes", "Too many bytes", _sentence(str(error))),
     LimitReached: lambda error: _limit_reached(error),
+    CannotPin: lambda error: Problem(409, "cannot_pin", "Not pinned", _sentence(str(error))),
     TurnRunning: lambda error: Problem(
         409,
         "turn_running",

@@ -145,10 +145,22 @@ class ForkBody(Taken):
     """`session`: a copy that shares the cache with nobody, is in no list, is no branch, and is erased with this one."""
 
 
-class TitleBody(Taken):
-    """What a conversation is to be called."""
+def _any_of_these(schema: dict[str, Any]) -> None:
+    """What is left out stays as it is: there are no defaults."""
+    schema["minProperties"] = 1
+    for described in schema["properties"].values():
+        described.pop("default")
 
-    title: Annotated[str, _SAID, Field(max_length=MAX_TITLE_CHARS, pattern=r"\S", examples=["Cancelling tasks"])]
+
+class ChangesBody(Taken):
+    """What is to change of a conversation and all its branches: one of these at least."""
+
+    model_config = ConfigDict(json_schema_extra=_any_of_these)
+
+    title: Annotated[str, _SAID, Field(max_length=MAX_TITLE_CHARS, pattern=r"\S", examples=["Cancelling tasks"])] = ""
+    """What it is called."""
+    pinned: bool = False
+    """Whether it stands at the head of the list: at most 20 do."""
 
 
 def listed_json(listed: Listed) -> dict[str, Any]:

@@ -159,7 +159,7 @@ class _Ids(dict[str, str]):
 BODIES: dict[Operation, dict[str, Any]] = {
     ("POST", "/api/sessions/{session}/ask"): {"question": "Whose?"},
     ("POST", "/api/sessions/{session}/fork"): {"after_turn": 0},
-    ("PATCH", "/api/sessions/{session}"): {"title": "Whose?"},
+    ("PATCH", "/api/sessions/{session}"): {"title": "Whose?", "pinned": True},
 }
 QUERIES: dict[Operation, dict[str, str]] = {("GET", "/api/sessions/{session}/export"): {"format": "json"}}
 
