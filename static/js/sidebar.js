@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * The list of conversations: found, opened, renamed, exported, deleted. One row for a conversation with all its branches,
+ * The list of conversations: found, opened, pinned, renamed, exported, deleted. One row for a conversation with all its branches,
  * of which it leads to the one that is on the page, or else to the one that was asked last. A column where there is room, a
  * drawer where there is not.
  */
@@ -55,6 +55,8 @@ export class Sidebar {
   #chosen = null;
   /** @type {RegExp|null} what the list was searched for */
   #wanted = null;
+  /** The conversations that stand at its head. */
+  #pinned = new Set();
   #renaming = false;
   #back = () => this.close();
 
@@ -90,7 +92,7 @@ export class Sidebar {
     this.more.addEventListener('click', () => this.load(this.#next || ''));
     this.node.addEventListener('keydown', (event) => this.#key(event));
     const choices = /** @type {Record<string, () => void>} */ ({
-      rename: () => this.#rename(), delete: () => this.#confirm(),
+      pin: () => this.#pin(), rename: () => this.#rename(), delete: () => this.#confirm(),
     });
     for (const button of this.menu.querySelectorAll('button')) {
       button.addEventListener('click', () => {
@@ -165,10 +167,10 @@ export class Sidebar {
     const round = ++this.#round;
     const words = this.search.value.trim().slice(0, 200);
     try {
-      const { sessions, next } = await call('GET', `/api/sessions?${new URLSearchParams({ q: words, cursor })}`);
+      const { pinned = [], sessions, next } = await call('GET', `/api/sessions?${new URLSearchParams({ q: words, cursor })}`);
       if (round !== this.#round) return;
       this.#wanted = words ? finder(words) : null;
-      this.#show(sessions, Boolean(cursor));
+      this.#show(pinned, sessions, Boolean(cursor));
       this.#next = next;
       this.more.hidden = !next;
       this.said.textContent = this.list.childElementCount || next ? '' : this.search.value ? 'Nothing has these words.' : 'What you ask will be listed here.';
@@ -177,16 +179,21 @@ export class Sidebar {
     }
   }
 
-  /** @param {Listed[]} sessions @param {boolean} more to what is shown */
-  #show(sessions, more) {
+  /** @param {Listed[]} pinned @param {Listed[]} sessions @param {boolean} more to what is shown */
+  #show(pinned, sessions, more) {
     const held = document.activeElement?.closest?.('#conversations [data-conversation]')?.getAttribute('data-conversation');
-    if (!more) this.list.replaceChildren();
+    if (!more) {
+      this.list.replaceChildren();
+      // A search is told of no pins.
+      if (!this.#wanted) this.#pinned = new Set(pinned.map(({ conversation }) => conversation));
+      for (const listed of pinned) this.#group('Pinned').append(this.#row(listed));
+    }
     for (const listed of sessions) {
       const known = this.#rowOf(listed.conversation);
       if (!known) this.#group(aged(listed.asked_at)[0]).append(this.#row(listed));
       else if (listed.session === this.chat.current()) known.replaceWith(this.#row({ ...listed, asked_at: known.dataset.asked || '' }));
     }
-    this.#mark(sessions);
+    this.#mark([...pinned, ...sessions]);
     if (held) this.#rowOf(held)?.querySelector('a')?.focus();
   }
 
@@ -231,7 +238,7 @@ export class Sidebar {
     const round = this.#round;
     const told = this.isOpen && !document.hidden ? await call('GET', '/api/sessions').catch(() => null) : null;
     if (round !== this.#round) return;
-    if (told) this.#mark(told.sessions);
+    if (told) this.#mark([...(told.pinned ?? []), ...told.sessions]);
     else this.#lookLater();
   }
 
@@ -259,7 +266,7 @@ export class Sidebar {
     });
     const menu = /** @type {HTMLButtonElement} */ (part('menu', 'button', '⋯'));
     menu.type = 'button';
-    menu.ariaLabel = `Rename, export or delete: ${listed.title}`;
+    menu.ariaLabel = `Pin, rename, export or delete: ${listed.title}`;
     menu.addEventListener('click', () => this.#choose(listed, menu));
     item.append(link, menu);
     return item;
@@ -271,11 +278,25 @@ export class Sidebar {
     for (const link of this.menu.querySelectorAll('a')) {
       link.href = `/api/sessions/${encodeURIComponent(listed.session)}/export?format=${link.dataset.format}`;
     }
+    const [pin] = this.menu.querySelectorAll('button');
+    pin.textContent = this.#pinned.has(listed.conversation) ? 'Unpin' : 'Pin';
     const { bottom, right } = by.getBoundingClientRect();
     this.menu.showPopover();
     this.menu.style.left = `${Math.max(8, right - this.menu.offsetWidth)}px`;
     this.menu.style.top = `${Math.min(bottom + 4, innerHeight - this.menu.offsetHeight - 8)}px`;
-    this.menu.querySelector('button')?.focus();
+    pin.focus();
+  }
+
+  async #pin() {
+    const listed = this.#chosen;
+    if (!listed) return;
+    let refused = '';
+    await call('PATCH', `/api/sessions/${listed.session}`, { pinned: !this.#pinned.has(listed.conversation) }).catch((error) => {
+      refused = Problem.from(error).sentence;
+    });
+    await this.load();
+    if (refused) this.said.textContent = refused;
+    this.#rowOf(listed.conversation)?.querySelector('a')?.focus();
   }
 
   #rename() {
