@@ -5,6 +5,7 @@ an id that is not in the table works, with everything about it unknown. Each row
 that source says; sources are pages of Anthropic's public documentation, under `SOURCES`.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -187,6 +188,12 @@ def find_model(model: str) -> Model:
 def is_known(model: str) -> bool:
     """Whether `model` has a row, and so a place in figures: ids come from anybody, and there is no end of them."""
     return model in _LOCAL or model in MODELS
+
+
+def offered_models() -> list[str]:
+    """The ids that a reader can choose from: the deployment's own first, and no dated one of a model that is there."""
+    known = [*_LOCAL, *(model for model in MODELS if model not in _LOCAL)]
+    return [model for model in known if model == (bare := re.sub(r"-\d{8}$", "", model)) or bare not in known]
 
 
 def set_local_models(prices: Mapping[str, Prices], named: Iterable[str] = ()) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from app.models import offered_models
 from app.turns.conversations import Session, UnknownSession
 from app.web.codes import CODES
 from app.web.dashboard import Span, view
@@ -35,6 +36,7 @@ async def chat(request: Request, rooms: InRooms, asker: Asker) -> HTMLResponse:
         "opens": opened is not None,
         "sidebar": request.cookies.get(SIDEBAR_COOKIE),
         "version": rooms.version,
+        "models": offered_models(),
         "admin": rooms.admin.admits(request),
         "fetches": rooms.fetcher is not None,
         "most_chars": rooms.max_question_chars,

@@ -64,7 +64,7 @@ class Chat {
     const spoken = element('spoken');
     this.notice = new Notice(element('notice'));
     this.limit = new Notice(element('too-long'));
-    this.contexts = new Contexts(/** @type {HTMLSelectElement} */ (element('context')), () => this.fresh());
+    this.contexts = new Contexts(/** @type {HTMLSelectElement} */ (element('context')), { picked: () => this.fresh(), other: () => this.#another() });
     const whole = (/** @type {HTMLElement} */ answer) => {
       const { value: context } = this.contexts;
       import('./naming.js').then(({ lead }) => lead(answer, context), () => {});
@@ -193,6 +193,13 @@ class Chat {
     visit(`/?context=${encodeURIComponent(this.contexts.value)}`, location.search.includes('session='));
   }
 
+  /** Another model begins anew: it can read nothing of what was cached for the one before. */
+  #another() {
+    const some = this.conversation.turns.length;
+    this.fresh(true);
+    if (some) this.notice.say('The other model answers in a new conversation; this one stays in the list.');
+  }
+
   /** What the address names. @param {import('./conversation.js').Place} [place] @param {boolean} [branch] of what is on the page */
   load(place, branch) {
     const params = new URLSearchParams(location.search);
@@ -218,6 +225,7 @@ class Chat {
       this.#family = session.conversation;
       this.#model = session.model;
       this.contexts.pick(session.context, session.context_name);
+      this.contexts.answerBy(session.model);
       const turns = standing(session.turns).map((/** @type {any} */ told) => turnFrom(session, told));
       entitle(session.title);
       this.conversation.replace(turns, place);
@@ -261,7 +269,7 @@ class Chat {
       if (this.#session) return this.#session;
       throw Problem.from(null);
     }
-    this.#opening ??= call('POST', '/api/sessions', { context: this.contexts.value }, signal).then(({ session, conversation, model, warm }) => {
+    this.#opening ??= call('POST', '/api/sessions', this.contexts.chosen, signal).then(({ session, conversation, model, warm }) => {
       this.#session = session;
       this.#family = conversation;
       this.#model = model;

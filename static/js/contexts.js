@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The context picker and the facts behind it. The server rendered both; this shows the one that is picked, and deletes one
- * that is the reader's own.
+ * The context picker and the facts behind it. The server rendered both; this shows the one that is picked, has another model
+ * answer about it, and deletes one that is the reader's own.
  */
 import { call, Problem, send } from './api.js';
 import { confirmed } from './confirm.js';
@@ -27,12 +27,16 @@ export function opens(node, context, number, title) {
 }
 
 export class Contexts {
-  /** @param {HTMLSelectElement} select @param {(context: string) => void} picked */
-  constructor(select, picked) {
+  /** @type {Map<string, string>} by context, the model that answers in place of its own */
+  #models = new Map();
+
+  /** @param {HTMLSelectElement} select @param {{picked: () => void, other: () => void}} on another context, or another model for it */
+  constructor(select, on) {
     this.select = select;
+    this.on = on;
     select.addEventListener('change', () => {
       this.#show();
-      picked(select.value);
+      on.picked();
     });
     for (const about of this.#abouts()) {
       about.addEventListener('toggle', () => about.open && this.#list(about));
@@ -48,6 +52,47 @@ export class Contexts {
 
   get value() {
     return this.select.value;
+  }
+
+  /** What a new conversation is opened with. @returns {{context: string, model?: string}} */
+  get chosen() {
+    const model = this.#models.get(this.value);
+    return model ? { context: this.value, model } : { context: this.value };
+  }
+
+  /** Has `model` answer about the picked context: the conversation on the page, and each new one. @param {string} model */
+  answerBy(model) {
+    const about = this.#abouts()[this.select.selectedIndex];
+    // A conversation can be about something that the list does not have any more.
+    if (!about) return;
+    const own = about.querySelector('.model')?.textContent;
+    if (model === own) this.#models.delete(this.value);
+    else this.#models.set(this.value, model);
+    this.#offer(about);
+    const said = /** @type {HTMLElement} */ (about.querySelector('summary span'));
+    said.textContent = model === own ? '' : ` · ${model}`;
+  }
+
+  /** The models to choose from. @param {HTMLElement} about of a context */
+  #offer(about) {
+    const own = /** @type {HTMLElement} */ (about.querySelector('.model'));
+    const chosen = this.#models.get(about.dataset.context || '') ?? own.textContent ?? '';
+    let select = about.querySelector('select');
+    if (!select) {
+      select = document.createElement('select');
+      select.ariaLabel = 'The model that answers';
+      for (const { value } of /** @type {NodeListOf<HTMLOptionElement>} */ (document.querySelectorAll('#models option'))) select.add(new Option(value));
+      select.addEventListener('change', () => {
+        this.answerBy(/** @type {HTMLSelectElement} */ (select).value);
+        this.on.other();
+      });
+      own.hidden = true;
+      own.after(select);
+    }
+    for (const model of [own.textContent || '', chosen]) {
+      if (![...select.options].some((option) => option.value === model)) select.add(new Option(model), 0);
+    }
+    select.value = chosen;
   }
 
   /** @param {string} id @param {string} [name] of a context that the list does not have */
@@ -107,6 +152,7 @@ export class Contexts {
 
   /** @param {HTMLDetailsElement} about the documents' names are fetched when somebody looks */
   async #list(about) {
+    this.#offer(about);
     const list = about.querySelector('.titles');
     const { context } = about.dataset;
     if (!list || !context || list.childElementCount) return;
