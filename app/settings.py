@@ -189,7 +189,10 @@ class Settings(BaseSettings):
         default=0.03, ge=0, description="What a second of a reader's waiting is worth, in USD, when a warm is weighed."
     )
     join_timeout_s: float = Field(
-        default=120.0, gt=0, le=3600, description="The longest that a question waits for a warm under way."
+        default=120.0,
+        gt=0,
+        le=3600,
+        description="The longest that a question waits for a warm under way, and once more for what took its place.",
     )
     upstream_timeout_s: float = Field(
         default=300.0, gt=0, le=3600, description="How long the upstream may be silent before a call fails."

@@ -3,7 +3,7 @@
 Whoever wants a prefix cached claims it in the store. The claim is refused while another process writes it (join it) or
 while it is warm (nothing to do). A question that finds its prefix cold claims it too, because its own request writes the
 cache; others join it until its answer begins. The claim is a lease, renewed while the call runs. A question takes it from
-a warm that has only just begun, which then gives up its call.
+a warm that has only just begun, or that takes too long, which then gives up its call.
 """
 
 import asyncio
@@ -149,7 +149,7 @@ class Coordinator:
         if claim.fence is None:
             return None
         if (task := self._holding.get(digest)) is not None:
-            _give_up(task)
+            self._give_up(task)
         return Plan("cold", digest, record, claim.fence, claim.now_ms)
 
     async def join(self, session: SessionRecord, plan: Plan) -> Plan:
@@ -166,7 +166,7 @@ class Coordinator:
                 # If it failed, the first of those who waited goes cold, and the others join that.
                 plan = await self.plan(session, again=True)
                 continue
-            claim = await self._claim(session, young_ms=ANY_AGE_MS)
+            claim = await self._claim(session, young_ms=ANY_AGE_MS, again=True)
             if instead := self._instead(given_up, session, claim):
                 return instead
             if claim.record.live:
@@ -231,7 +231,7 @@ class Coordinator:
         """Give up the warms under way: their prefixes are free for others at once."""
         running = list(self._running)
         for task in running:
-            _give_up(task)
+            self._give_up(task)
         if running:
             await asyncio.wait(running, timeout=CLOSE_WITHIN_S)
         # Whoever still waits for Redis leaves its lease to run out.
@@ -291,12 +291,23 @@ class Coordinator:
         self._running.add(task)
         task.add_done_callback(lambda done: self._holding.pop(digest) if self._holding.get(digest) is done else None)
         task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._writer.entering.discard)
+
+    def _give_up(self, task: asyncio.Task[None]) -> None:
+        """Have a warm end its call: once, not before it has begun, so that it can close its books, and not while it does."""
+
+        def cancel() -> None:
+            if not task.cancelling() and task not in self._writer.entering:
+                task.cancel()
+
+        # Its first step has its turn before.
+        asyncio.get_running_loop().call_soon(cancel)
 
     async def _write(self, session: SessionRecord, digest: str, claim: Claim, grant: Grant, trigger: Trigger) -> None:
         record, fence, this = COLD, claim.fence or 0, asyncio.current_task()
         assert this is not None
         try:
-            async with self.holding(digest, fence, lambda: _give_up(this)):
+            async with self.holding(digest, fence, lambda: self._give_up(this)):
                 prefix = await self._writer.prefix(session)
                 # From here on there may have been a call, whatever becomes of it.
                 record = replace(COLD, reason=Reason.WARM_ABANDONED)
@@ -309,6 +320,7 @@ class Coordinator:
             record = replace(failed(UpstreamError(UpstreamCode.FAILED)), reason="internal_error")
             log.exception("warm %s of session %s failed", digest[:12], session.id)
         finally:
+            self._writer.entering.add(this)
             await persistently(lambda: self._warms.settle(digest, fence, record))
             if not may_have_been_billed(record):
                 await persistently(lambda: self._speculation.settle(grant, record.cost_usd))
@@ -351,17 +363,6 @@ class Coordinator:
             if record.state is not WarmState.WARMING or time.monotonic() >= deadline:
                 return record
             await asyncio.sleep(POLL_S)
-
-
-def _give_up(task: asyncio.Task[None]) -> None:
-    """Have a warm end its call: once, and not before it has begun, so that it can close its books."""
-
-    def cancel() -> None:
-        if not task.cancelling():
-            task.cancel()
-
-    # Its first step has its turn before.
-    asyncio.get_running_loop().call_soon(cancel)
 
 
 def _wants_call(record: WarmRecord, now_ms: int) -> bool:

@@ -10,7 +10,7 @@ from app.store.sessions import SessionRecord
 from app.store.warms import WarmRecord, WarmState
 from app.warm.prospects import Prospects
 
-# A question gives up on a warm that takes this many times as long as it should, and never before the floor.
+# A question gives up waiting for a call that takes this many times as long as it should, and never before the floor.
 JOIN_MULTIPLE = 3.0
 JOIN_FLOOR_S = 3.0
 # It takes over from a young one when that gains more than this share of what a cold call takes.

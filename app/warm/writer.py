@@ -49,6 +49,8 @@ class Writer:
         self._ledger = ledger
         self._upstream = upstream
         self._speculation = speculation
+        # Those whose call has ended, and who are about to enter what it cost: nobody gives them up any more.
+        self.entering: set[asyncio.Task[None] | None] = set()
 
     async def prefix(self, session: SessionRecord) -> Prefix:
         """What is to be written: the prefix that `session` has now. Raises `ContextGone`."""
@@ -110,6 +112,7 @@ class Writer:
             outcome = "stopped"
             raise
         finally:
+            self.entering.add(asyncio.current_task())
             duration = time.monotonic() - started
             ended = replace(
                 call,

@@ -1,15 +1,19 @@
 """Waiting too long for a call under way: one question takes a slow warm's place, and what was written beside one counts."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from app.ledger.book import Call, Ledger
+from app.store.warms import COLD as COLD_RECORD
 from app.store.warms import WarmRecord, Warms, WarmState
 from tests.client import Client, Event
 from tests.recorder import END, Exchange, Recorder, held, message_start, text_events, usage
-from tests.running import RedisProcess
+from tests.running import RedisProcess, until
 from tests.warm.test_takeover import clients, cold
 from tests.warm.test_withdrawing import fence, state, warms
 
@@ -83,6 +87,72 @@ def test_what_a_question_wrote_beside_a_slow_one_is_known_at_once(redis: RedisPr
             assert list(slow)[-1].name == "verdict"
 
 
+def test_it_is_known_also_when_the_slow_one_was_stopped_before_that(redis: RedisProcess, upstream: Recorder) -> None:
+    with clients(redis, upstream, join_timeout_s=0.3) as [client]:
+        first, second, third = (client.start()["session"] for _ in range(3))
+        upstream.script.extend([held, cold])
+        with client.asking(first, "First?") as slow, waiting(client, [second]) as [beside]:
+            turn = next(slow).data["turn"]
+            upstream.wait_for(2)
+            assert client.http.post(f"/api/turns/{turn}/stop").is_success
+            assert list(slow)[-1].name == "stopped"
+            upstream.release()
+            assert list(beside)[-1].data["reason"] == "join_gave_up"
+        began, *_, ended = client.ask(third, "And now?")
+        assert (began.data["plan"], ended.data["expected_read"]) == ("hit", 5_000)
+
+
+def test_a_warm_whose_call_has_ended_enters_what_it_cost_whoever_takes_its_place(
+    redis: RedisProcess, upstream: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = Ledger.record
+
+    async def slowly(ledger: Ledger, call: Call) -> None:
+        if call.kind == "warm":
+            await asyncio.sleep(2)
+        await record(ledger, call)
+
+    monkeypatch.setattr(Ledger, "record", slowly)
+    with clients(redis, upstream, join_timeout_s=0.3) as [client]:
+        session = client.start()["session"]
+        client.warm(session)
+        first, *_, last = client.ask(session, "Now?")
+        assert (first.data["plan"], last.data["expected_read"]) == ("join", 0)
+
+        def totals() -> dict[str, Any]:
+            return dict(client.http.get("/api/stats").json()["totals"])
+
+        until(lambda: totals()["warm_calls"], "the warm in the ledger")
+        assert (totals()["calls"]["warm"], totals()["warm_cost_usd"] > 0) == ({"ok": 1}, True)
+
+
+async def test_what_was_written_beside_a_warm_that_is_taken_back_is_warm_and_no_warm_was_used(warms: Warms) -> None:
+    now_ms = (await warms.get("d"))[1]
+    holder = await fence(warms, "s_1", "focus")
+    found = WarmRecord(WarmState.WARM, expires_ms=now_ms + 60_000, tokens_read=0, tokens_written=5_000)
+    assert await warms.use("d", found) is None
+    assert await warms.withdraw("d", holder)
+    assert (await state(warms)).expires_ms == now_ms + 60_000
+    assert (await state(warms)).state is WarmState.WARM
+    assert await warms.use("d", found) is None
+
+
+@pytest.mark.parametrize("outcome", [WarmState.FAILED, WarmState.COLD])
+async def test_what_came_to_nothing_before_a_question_wrote_is_warm_by_the_question(
+    warms: Warms, outcome: WarmState
+) -> None:
+    now_ms = (await warms.get("d"))[1]
+    found = WarmRecord(WarmState.WARM, expires_ms=now_ms + 60_000, tokens_read=0, tokens_written=5_000)
+    assert await warms.use("d", found) is None
+    assert await state(warms) == COLD_RECORD, "nothing was ever claimed"
+    failed = WarmRecord(outcome, reason="upstream_failed")
+    assert await warms.settle("d", await fence(warms, "s_1", "focus"), failed)
+    assert await warms.use("d", found) is None
+    after = await state(warms)
+    assert (after.state, after.reason, after.tokens) == (WarmState.WARM, None, 5_000)
+    assert await warms.use("d", found) is None
+
+
 @pytest.mark.parametrize("outcome", [WarmState.WARM, WarmState.FAILED, WarmState.COLD])
 async def test_the_end_of_the_slow_call_takes_nothing_from_what_is_known(warms: Warms, outcome: WarmState) -> None:
     now_ms = (await warms.get("d"))[1]
@@ -96,3 +166,5 @@ async def test_the_end_of_the_slow_call_takes_nothing_from_what_is_known(warms: 
     assert await warms.settle("d", holder, sooner)
     after = await state(warms)
     assert (after.state, after.tokens, after.expires_ms) == (WarmState.WARM, 5_000, now_ms + 60_000)
+    # A call that came to nothing is what nobody used.
+    assert await warms.use("d", found) == ("focus" if outcome is WarmState.WARM else None)
