@@ -176,6 +176,8 @@ def _rows() -> Iterable[Model]:
 MODELS = {model.id: model for model in _rows()}
 
 
+_DATED = re.compile(r"-\d{8}$")
+
 # Rows that this deployment's settings add to the table, or put in the place of its own.
 _LOCAL: dict[str, Model] = {}
 
@@ -190,10 +192,10 @@ def is_known(model: str) -> bool:
     return model in _LOCAL or model in MODELS
 
 
-def offered_models() -> list[str]:
-    """The ids that a reader can choose from: the deployment's own first, and no dated one of a model that is there."""
-    known = [*_LOCAL, *(model for model in MODELS if model not in _LOCAL)]
-    return [model for model in known if model == (bare := re.sub(r"-\d{8}$", "", model)) or bare not in known]
+def offered_models() -> list[Model]:
+    """What a reader can choose from: the deployment's own first, and of the table no dated one of a model that is there."""
+    others = [model for id, model in MODELS.items() if id not in _LOCAL and not _DATED.search(id)]
+    return [*_LOCAL.values(), *others]
 
 
 def set_local_models(prices: Mapping[str, Prices], named: Iterable[str] = ()) -> None:

@@ -194,6 +194,9 @@ async def _from_form(request: Request) -> tuple[ContextParameters, Collected, li
             else:
                 fields[name] = value
         check_texts(fields)
+        if "instructions" in fields:
+            # Whatever was typed, a form sends its lines' ends as CRLF.
+            fields["instructions"] = fields["instructions"].replace("\r\n", "\n")
         if "max_tokens" in fields and _NUMBER.fullmatch(fields["max_tokens"]):
             fields["max_tokens"] = int(fields["max_tokens"])
         if fields.get("citations") in ("true", "false"):

@@ -64,7 +64,10 @@ class Chat {
     const spoken = element('spoken');
     this.notice = new Notice(element('notice'));
     this.limit = new Notice(element('too-long'));
-    this.contexts = new Contexts(/** @type {HTMLSelectElement} */ (element('context')), { picked: () => this.fresh(), other: () => this.#another() });
+    this.contexts = new Contexts(/** @type {HTMLSelectElement} */ (element('context')), {
+      picked: () => this.fresh(), other: () => this.#otherModel(),
+      begin: () => { this.fresh(true); this.composer.input.focus(); },
+    });
     const whole = (/** @type {HTMLElement} */ answer) => {
       const { value: context } = this.contexts;
       import('./naming.js').then(({ lead }) => lead(answer, context), () => {});
@@ -171,15 +174,20 @@ class Chat {
   /** Leaves the conversation on the page; a turn that runs goes on without us. */
   #leave() {
     if (this.#running && this.#session) this.sidebar.left(this.#session);
-    this.#stay.abort();
     this.source.close();
-    this.#stay = new AbortController();
-    this.#session = this.#opening = this.#running = null;
+    this.#drop();
     this.composer.takeBack();
     // They were to be asked here.
     for (const question of this.together.take().questions) this.composer.add(question);
     this.composer.running(false, false);
     this.notice.clear();
+  }
+
+  /** Is in no session any more, and waits for none. */
+  #drop() {
+    this.#stay.abort();
+    this.#stay = new AbortController();
+    this.#session = this.#opening = this.#running = null;
     this.warmth.reset();
   }
 
@@ -187,17 +195,20 @@ class Chat {
   fresh(along) {
     this.#leave();
     entitle('');
+    this.contexts.answeredBy();
     this.conversation.replace([]);
     this.composer.turnTo(this.contexts.value, along);
     this.sidebar.load();
     visit(`/?context=${encodeURIComponent(this.contexts.value)}`, location.search.includes('session='));
   }
 
-  /** Another model begins anew: it can read nothing of what was cached for the one before. */
-  #another() {
-    const some = this.conversation.turns.length;
-    this.fresh(true);
-    if (some) this.notice.say('The other model answers in a new conversation; this one stays in the list.');
+  /** Nothing of what was cached for one model is of use to another. @returns {boolean} whether the one on the page goes on */
+  #otherModel() {
+    if (this.conversation.turns.length) return true;
+    this.#drop();
+    visit(`/?context=${encodeURIComponent(this.contexts.value)}`, location.search.includes('session='));
+    this.contexts.answeredBy();
+    return false;
   }
 
   /** What the address names. @param {import('./conversation.js').Place} [place] @param {boolean} [branch] of what is on the page */
@@ -209,6 +220,7 @@ class Chat {
     if (!id) {
       entitle('');
       this.contexts.pick(params.get('context') || this.contexts.value);
+      this.contexts.answeredBy();
       this.composer.turnTo(this.contexts.value);
       return this.conversation.replace([]);
     }
@@ -225,7 +237,7 @@ class Chat {
       this.#family = session.conversation;
       this.#model = session.model;
       this.contexts.pick(session.context, session.context_name);
-      this.contexts.answerBy(session.model);
+      this.contexts.answeredBy(session.model);
       const turns = standing(session.turns).map((/** @type {any} */ told) => turnFrom(session, told));
       entitle(session.title);
       this.conversation.replace(turns, place);

@@ -5,19 +5,20 @@
  */
 import { call, Problem, send } from './api.js';
 import { confirmed } from './confirm.js';
+import { recall, retain } from './kept.js';
 import { size } from './numbers.js';
 
-/** @typedef {{title: string, bytes: number}} Title */
+/** @typedef {{titles: {title: string, bytes: number}[], instructions: string|null}} Inside */
 
-/** @type {Map<string, Promise<Title[]>>} */
+/** @type {Map<string, Promise<Inside>>} */
 const known = new Map();
 
-/** @param {string} context @returns {Promise<Title[]>} throws a `Problem`; then they are asked for again the next time */
-export function titlesOf(context) {
-  const titles = known.get(context) ?? call('GET', `/api/contexts/${context}`).then((told) => told.titles);
-  known.set(context, titles);
-  titles.catch(() => known.delete(context));
-  return titles;
+/** @param {string} context @returns {Promise<Inside>} throws a `Problem`; then it is asked for again the next time */
+export function insideOf(context) {
+  const inside = known.get(context) ?? call('GET', `/api/contexts/${context}`);
+  known.set(context, inside);
+  inside.catch(() => known.delete(context));
+  return inside;
 }
 
 /** @param {HTMLElement} node that opens document `number` when it is pressed @param {string} context @param {number} number @param {string} title */
@@ -26,11 +27,20 @@ export function opens(node, context, number, title) {
   Object.assign(node.dataset, { context, document: number });
 }
 
-export class Contexts {
-  /** @type {Map<string, string>} by context, the model that answers in place of its own */
-  #models = new Map();
+const MODELS = 'headstart.models';
 
-  /** @param {HTMLSelectElement} select @param {{picked: () => void, other: () => void}} on another context, or another model for it */
+/** @param {HTMLElement} about a context @returns {string} what answers about it unless somebody chose */
+const ownModel = (about) => about.querySelector('.model')?.textContent || '';
+
+export class Contexts {
+  /** @type {Map<string, string>} by context, the model that was chosen for new conversations in place of its own */
+  #models = new Map(recall('sessionStorage', MODELS));
+
+  /**
+   * @param {HTMLSelectElement} select
+   * @param {{picked: () => void, other: () => boolean, begin: () => void}} on another context; another model, which answers
+   *   later when there is a conversation already; and that one is to be begun now
+   */
   constructor(select, on) {
     this.select = select;
     this.on = on;
@@ -60,39 +70,53 @@ export class Contexts {
     return model ? { context: this.value, model } : { context: this.value };
   }
 
-  /** Has `model` answer about the picked context: the conversation on the page, and each new one. @param {string} model */
-  answerBy(model) {
-    const about = this.#abouts()[this.select.selectedIndex];
-    // A conversation can be about something that the list does not have any more.
-    if (!about) return;
-    const own = about.querySelector('.model')?.textContent;
-    if (model === own) this.#models.delete(this.value);
-    else this.#models.set(this.value, model);
-    this.#offer(about);
-    const said = /** @type {HTMLElement} */ (about.querySelector('summary span'));
-    said.textContent = model === own ? '' : ` · ${model}`;
+  /** Says which model answers. @param {string} [model] of the conversation on the page; without it, of a new one */
+  answeredBy(model = this.#models.get(this.value)) {
+    // Two may be the same but for their names.
+    for (const about of this.#abouts()) {
+      if (about.dataset.context !== this.value) continue;
+      about.dataset.model = model ?? ownModel(about);
+      /** @type {HTMLElement} */ (about.querySelector('summary span')).textContent = about.dataset.model === ownModel(about) ? '' : ` · ${model}`;
+      if (about.open) this.#offer(about);
+    }
   }
 
   /** The models to choose from. @param {HTMLElement} about of a context */
   #offer(about) {
-    const own = /** @type {HTMLElement} */ (about.querySelector('.model'));
-    const chosen = this.#models.get(about.dataset.context || '') ?? own.textContent ?? '';
-    let select = about.querySelector('select');
-    if (!select) {
-      select = document.createElement('select');
-      select.ariaLabel = 'The model that answers';
-      for (const { value } of /** @type {NodeListOf<HTMLOptionElement>} */ (document.querySelectorAll('#models option'))) select.add(new Option(value));
-      select.addEventListener('change', () => {
-        this.answerBy(/** @type {HTMLSelectElement} */ (select).value);
-        this.on.other();
+    const known = about.querySelector('select');
+    const select = known ?? document.createElement('select');
+    const later = known ? /** @type {HTMLElement} */ (select.nextElementSibling) : document.createElement('span');
+    const shown = about.dataset.model ?? ownModel(about);
+    if (!known) {
+      Object.assign(select, { ariaLabel: 'The model that answers', title: 'With its price for a million tokens' });
+      for (const option of /** @type {NodeListOf<HTMLOptionElement>} */ (document.querySelectorAll('#models option'))) {
+        const small = Number(option.dataset.holds) < Number(about.dataset.tokens);
+        const offered = new Option(option.text, option.value);
+        offered.disabled = small;
+        if (small) offered.text = `${option.value} (too small for this)`;
+        select.add(offered);
+      }
+      const begin = document.createElement('button');
+      Object.assign(begin, { type: 'button', textContent: 'Begin it' });
+      begin.addEventListener('click', () => {
+        this.close();
+        this.on.begin();
       });
+      later.setAttribute('role', 'status');
+      select.addEventListener('change', () => {
+        if (select.value === ownModel(about)) this.#models.delete(this.value);
+        else this.#models.set(this.value, select.value);
+        retain('sessionStorage', MODELS, this.#models);
+        const waits = this.on.other() && select.value !== about.dataset.model;
+        later.replaceChildren(...(waits ? [' from the next conversation on ', begin] : []));
+      });
+      const own = /** @type {HTMLElement} */ (about.querySelector('.model'));
       own.hidden = true;
-      own.after(select);
+      own.after(select, later);
     }
-    for (const model of [own.textContent || '', chosen]) {
-      if (![...select.options].some((option) => option.value === model)) select.add(new Option(model), 0);
-    }
-    select.value = chosen;
+    if (![...select.options].some(({ value }) => value === shown)) select.add(new Option(shown), 0);
+    select.value = shown;
+    later.replaceChildren();
   }
 
   /** @param {string} id @param {string} [name] of a context that the list does not have */
@@ -123,7 +147,10 @@ export class Contexts {
   /** @param {EventTarget|null} [target] a click inside closes nothing @returns {boolean} whether something was open */
   close(target = null) {
     const open = [...this.#abouts()].filter((about) => about.open && !(target instanceof Node && about.contains(target)));
-    for (const about of open) about.open = false;
+    for (const about of open) {
+      if (about.contains(document.activeElement)) about.querySelector('summary')?.focus();
+      about.open = false;
+    }
     return open.length > 0;
   }
 
@@ -157,7 +184,7 @@ export class Contexts {
     const { context } = about.dataset;
     if (!list || !context || list.childElementCount) return;
     try {
-      const titles = await titlesOf(context);
+      const { titles, instructions } = await insideOf(context);
       const items = titles.map(({ title, bytes }, number) => {
         const [item, button, weight] = ['li', 'button', 'span'].map((tag) => document.createElement(tag));
         opens(button, context, number, title);
@@ -166,6 +193,11 @@ export class Contexts {
         item.append(button, ' ', weight);
         return item;
       });
+      if (instructions) {
+        const told = document.createElement('blockquote');
+        told.textContent = instructions;
+        list.before(told);
+      }
       list.replaceChildren(...items);
     } catch (error) {
       list.textContent = Problem.from(error).sentence;

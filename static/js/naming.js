@@ -1,8 +1,8 @@
 // @ts-check
 /** Documents that an answer names in its text: the code that does leads there. Fetched with the first whole answer. */
-import { opens, titlesOf } from './contexts.js';
+import { insideOf, opens } from './contexts.js';
 
-/** The number of the one that is called `path`, or ends with it. @param {import('./contexts.js').Title[]} titles @param {string} path */
+/** The number of the one that is called `path`, or ends with it. @param {import('./contexts.js').Inside['titles']} titles @param {string} path */
 function find(titles, path) {
   const called = titles.findIndex(({ title }) => title === path);
   const ending = called < 0 ? titles.flatMap(({ title }, number) => (title.endsWith(`/${path}`) ? number : [])) : [called];
@@ -18,7 +18,7 @@ export async function lead(answer, context) {
   const named = /** @type {HTMLElement[]} */ ([...answer.querySelectorAll('code:not(pre *, a *)')]);
   // What the page has no sheet for is asked about by its old conversations alone.
   if (!named.some((code) => /[./]\w/.test(code.textContent || '')) || !document.querySelector(`details[data-context="${context}"]`)) return;
-  const titles = await titlesOf(context).catch(() => []);
+  const { titles } = await insideOf(context).catch(() => ({ titles: [] }));
   for (const code of named) {
     const [, path = '', ...inside] = PLACE.exec(code.textContent || '') ?? [];
     const number = find(titles, path);

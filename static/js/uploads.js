@@ -83,6 +83,7 @@ export class Adding {
     this.form = /** @type {HTMLFormElement} */ (find('form'));
     this.name = /** @type {HTMLInputElement} */ (find('[name=name]'));
     this.cites = /** @type {HTMLInputElement} */ (find('[name=citations]'));
+    this.instructions = /** @type {HTMLTextAreaElement} */ (find('[name=instructions]'));
     this.urls = /** @type {HTMLTextAreaElement} */ (find('[name=urls]'));
     this.list = /** @type {HTMLUListElement} */ (find('.chosen'));
     this.leftOut = /** @type {HTMLDetailsElement} */ (find('.left-out'));
@@ -192,6 +193,8 @@ export class Adding {
     const form = new FormData();
     form.append('name', this.name.value.trim() || this.#usualName);
     if (this.cites.checked) form.append('citations', 'true');
+    const instructions = this.instructions.value.trim();
+    if (instructions) form.append('instructions', instructions);
     for (const address of addresses) form.append('urls', address);
     for (const { path, file } of this.#sources) form.append('files', file, path);
     this.#post(form, bytes, addresses.length > 0);

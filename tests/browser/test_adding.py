@@ -110,6 +110,30 @@ def test_a_folder_is_added_without_what_stays_at_home_and_warms_at_once(
     expect(turn.locator(".cache")).to_have_attribute("data-cache", "hit")
 
 
+def test_what_the_model_is_told_first_goes_along_and_can_be_read_again(chat: Chat, filled: Dialog) -> None:
+    told = "Answer in one paragraph.\nNever <b>guess</b>."
+    filled.page.get_by_label("Instructions").fill(f"  {told}\n")
+    filled.name.fill("Told")
+    filled.add.click()
+    chat.expect_chip("warm")
+    context = chat.page.request.get(f"{chat.url}/api/contexts/{chat.stored()['context']}").json()
+    assert context["instructions"] == told
+    sheet = chat.page.get_by_role("region", name="About Told")
+    chat.page.locator(".about:visible summary").click()
+    expect(sheet.locator("blockquote")).to_have_text(told, use_inner_text=True)
+    expect(sheet.locator("blockquote b")).to_have_count(0)
+    expect(sheet.locator(".titles li")).to_have_count(1)
+    # Nothing but white space is nothing.
+    chat.page.keyboard.press("Escape")
+    filled.open().page.get_by_label("Instructions").fill(" \n ")
+    filled.page.set_input_files("#files", {"name": "b.md", "mimeType": "text/markdown", "buffer": LONG.encode()})
+    filled.name.fill("Untold")
+    filled.add.click()
+    expect(chat.page.get_by_label("Context")).to_have_js_property("selectedOptions.0.text", "Untold")
+    chat.expect_chip("warm")
+    assert chat.page.request.get(f"{chat.url}/api/contexts/{chat.stored()['context']}").json()["instructions"] is None
+
+
 def test_of_a_folder_that_is_too_large_what_weighs_most_is_taken_out(adding: Dialog, tmp_path: Path) -> None:
     for name, size in {
         "a.md": 4000,
@@ -426,7 +450,7 @@ def test_a_context_that_could_not_be_deleted_says_so_and_one_that_is_gone_alread
     sheet = own(chat)
     for button in ("Delete…", "Delete"):
         chat.page.get_by_role("button", name=button, exact=True).click()
-    expect(sheet.get_by_role("status")).to_have_text("The server cannot be reached.")
+    expect(sheet.locator(".own").get_by_role("status")).to_have_text("The server cannot be reached.")
     chat.page.unroute("**/api/contexts/*")
     assert chat.page.request.delete(f"{chat.url}/api/contexts/{made}").ok
     for button in ("Delete…", "Delete"):

@@ -17,14 +17,15 @@ def about(page: Page) -> Locator:
 def opened(chat: Chat) -> None:
     """What is chosen earlier is held until the page is whole, and would close a sheet that was opened meanwhile."""
     chat.open()
-    chat.page.locator("#sidebar").wait_for()
+    expect(chat.page.locator("#conversations-said")).not_to_be_empty()
 
 
-def choose(page: Page, model: str) -> None:
+def choose(page: Page, model: str, *, leave: bool = True) -> None:
     if about(page).get_attribute("open") is None:
         about(page).locator("summary").click()
     about(page).get_by_label("The model that answers").select_option(model)
-    page.keyboard.press("Escape")
+    if leave:
+        page.keyboard.press("Escape")
 
 
 def model_of(chat: Chat, session: str) -> str:
@@ -37,19 +38,21 @@ def test_another_model_answers_this_conversation_and_the_next_until_its_own_is_c
     expect(summary).not_to_contain_text("claude")
     choose(page, OTHER)
     expect(summary).to_contain_text(OTHER)
-    expect(chat.notice).to_be_hidden()
+    expect(summary).to_be_focused()
     turn = chat.ask("What is a Future?")
     chat.expect_state(turn, "done")
-    assert model_of(chat, chat.session) == OTHER
+    first = chat.session
+    assert model_of(chat, first) == OTHER
     turn.locator(".times summary").click()
     expect(turn.locator(".by")).to_contain_text(OTHER)
-    # The page that comes back says so too, and goes on with it.
+    # The page that comes back says so too, and so does a new one.
     page.reload()
+    expect(summary).to_contain_text(OTHER)
+    chat.open()
     expect(summary).to_contain_text(OTHER)
     about(page).locator("summary").click()
     expect(about(page).get_by_label("The model that answers")).to_have_value(OTHER)
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="New conversation").click()
     chat.expect_state(chat.ask("What is a Task?"), "done")
     assert model_of(chat, chat.session) == OTHER
     page.get_by_role("button", name="New conversation").click()
@@ -57,33 +60,94 @@ def test_another_model_answers_this_conversation_and_the_next_until_its_own_is_c
     expect(summary).not_to_contain_text("claude")
     chat.expect_state(chat.ask("What is a Lock?"), "done")
     assert model_of(chat, chat.session) == OWN
+    # Whoever looks at what another model answered has not chosen it.
+    page.locator(f"#conversations a[href$='{first}']").click()
+    expect(summary).to_contain_text(OTHER)
+    page.get_by_role("button", name="New conversation").click()
+    expect(summary).not_to_contain_text("claude")
+    chat.expect_state(chat.ask("What is an Event?"), "done")
+    assert model_of(chat, chat.session) == OWN
 
 
-def test_in_the_middle_of_a_conversation_another_one_begins_with_what_is_written(chat: Chat) -> None:
+def test_a_conversation_goes_on_until_the_other_one_is_begun_with_what_is_written(chat: Chat) -> None:
     page = chat.page
     chat.expect_state(chat.ask("What is a Future?"), "done")
     first = chat.session
     chat.input.fill("And what")
-    choose(page, OTHER)
+    about(page).locator("summary").click()
+    select = about(page).get_by_label("The model that answers")
+    said = about(page).get_by_role("status").first
+    # By keyboard, one after another: nothing is left for that, and what it means is said all the while.
+    select.focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowDown")
+        expect(said).to_contain_text("from the next conversation on")
+    expect(chat.turns).to_have_count(1)
+    select.select_option(OWN)
+    expect(said).to_have_text("")
+    select.select_option(OTHER)
+    page.keyboard.press("Escape")
+    chat.expect_state(chat.ask("And a Task?"), "done")
+    assert (chat.session, model_of(chat, first)) == (first, OWN)
+    chat.input.fill("And what")
+    choose(page, OWN)
+    choose(page, OTHER, leave=False)
+    about(page).get_by_role("button", name="Begin it").click()
     expect(chat.turns).to_have_count(0)
-    expect(chat.notice).to_contain_text("in a new conversation; this one stays in the list")
+    expect(about(page).locator("summary")).to_contain_text(OTHER)
+    expect(chat.input).to_be_focused()
     expect(chat.input).to_have_value("And what")
-    expect(page.locator(f"#conversations a[href$='{first}']")).to_have_count(1)
-    chat.input.press_sequentially(" is a Task?")
+    chat.input.press_sequentially(" is a Lock?")
     chat.input.press("Enter")
     expect(chat.turns).to_have_count(1)
     chat.expect_state(chat.turns.first, "done")
-    assert (model_of(chat, first), model_of(chat, chat.session)) == (OWN, OTHER)
-    # Back in the first one, it says who answers there.
+    assert model_of(chat, chat.session) == OTHER
     page.locator(f"#conversations a[href$='{first}']").click()
     expect(chat.turns.first.locator(".question")).to_contain_text("What is a Future?")
     expect(about(page).locator("summary")).not_to_contain_text("claude")
 
 
+def test_what_is_queued_stays_queued_where_nothing_was_asked_yet(chat: Chat) -> None:
+    page = chat.page
+    chat.input.fill("What is a Future?")
+    page.get_by_role("button", name="Ask another, too").click()
+    chat.input.fill("What is a Task?")
+    choose(page, OTHER)
+    expect(page.get_by_label("Asked at the same time").locator("li")).to_have_count(1)
+    expect(chat.input).to_have_value("What is a Task?")
+    chat.input.press("Enter")
+    expect(page.locator("article[data-state=done]")).to_have_count(2)
+    assert model_of(chat, chat.session) == OTHER
+
+
+def test_what_each_costs_is_said_and_what_cannot_hold_the_context_cannot_be_chosen(chat: Chat) -> None:
+    page = chat.page
+    chat.expect_state(chat.ask("What is a Future?"), "done")
+    page.reload()
+    page.locator("#sidebar").wait_for()
+    about(page).locator("summary").click()
+    options = about(page).get_by_label("The model that answers").locator("option")
+    expect(options.filter(has_text=OTHER)).to_have_text("claude-opus-5-5 ($4 in, $20 out)")
+    expect(options.filter(has_text="claude-haiku-5-5")).to_have_text("claude-haiku-5-5 ($0.10 in, $0.50 out)")
+    # The sample has 197,144 tokens.
+    expect(options.filter(has_text="too small")).to_have_count(0)
+    made = chat.add_context("Large", {f"{n}.md": f"Ship {n} has 1200 tons. " * 4_000 for n in range(11)})
+    page.goto(f"{chat.url}/?context={made}")
+    page.locator("#sidebar").wait_for()
+    chat.input.click()
+    chat.expect_chip("warm")
+    page.reload()
+    about(page).locator("summary").click()
+    expect(options.filter(has_text="claude-haiku-4-5")).to_have_text("claude-haiku-4-5 (too small for this)")
+    expect(options.filter(has_text="claude-haiku-4-5")).to_be_disabled()
+    expect(options.filter(has_text=OTHER)).to_be_enabled()
+
+
 def test_each_context_has_a_choice_of_its_own_and_a_model_that_no_list_has_is_shown(chat: Chat) -> None:
     page = chat.page
     for name in ("Ships", "Docks"):
-        chat.add_context(name, {"a.md": "Anna has 1200 tons. " * 300})
+        chat.add_context(name, {"a.md": f"{name}: Anna has 1200 tons. " * 300})
+    chat.add_context("Vessels", {"a.md": "Ships: Anna has 1200 tons. " * 300})
     opened(chat)
     picker = page.get_by_role("combobox", name="Context")
     picker.select_option(label="Ships")
@@ -92,13 +156,16 @@ def test_each_context_has_a_choice_of_its_own_and_a_model_that_no_list_has_is_sh
     expect(about(page).locator("summary")).not_to_contain_text("claude")
     picker.select_option(label="Ships")
     expect(about(page).locator("summary")).to_contain_text(OTHER)
+    # Of two with the same documents, both say it.
+    picker.select_option(label="Vessels")
+    expect(about(page).locator("summary")).to_contain_text(OTHER)
     made = page.request.post(f"{chat.url}/api/sessions", data={"context": "Docks", "model": "house-model-1"}).json()
     page.goto(f"{chat.url}/?session={made['session']}")
     expect(about(page).locator("summary")).to_contain_text("house-model-1")
     about(page).locator("summary").click()
     select = about(page).get_by_label("The model that answers")
     expect(select).to_have_value("house-model-1")
-    names = select.locator("option").all_text_contents()
+    names: list[str] = select.locator("option").evaluate_all("all => all.map(one => one.value)")
     assert len(names) == len(set(names)) and {OWN, OTHER} <= set(names)
     assert not [name for name in names if re.search(r"-\d{8}$", name)]
 
