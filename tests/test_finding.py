@@ -261,7 +261,19 @@ def test_what_was_pinned_and_erased_leaves_nothing(client: Client, redis: RedisP
     assert redis.say(f"SCARD {redis.named('hs:owner:*:pinned')[0]}".encode()).strip() == b":1"
 
 
-def test_a_pin_that_cannot_be_says_why_and_changes_nothing(client: Client, server: str) -> None:
+def test_a_pin_is_shown_while_a_branch_of_it_is_about_to_be_asked_and_if_that_never_comes(
+    client: Client, redis: RedisProcess
+) -> None:
+    client.add_context()
+    first, second = asked(client, "One?"), asked(client, "Two?")
+    for session in (first, second):
+        pin(client, session)
+    branch = fork(client, first, 0)
+    redis.say(f"ZADD {redis.named('hs:owner:*:sessions')[0]} 99999999999999 {branch}".encode())
+    assert pinned(client) == [second, first]
+
+
+def test_a_pin_that_cannot_be_says_why_and_changes_nothing(client: Client, server: str, redis: RedisProcess) -> None:
     client.add_context()
 
     def refused(session: str, body: Any) -> tuple[str, str]:
@@ -272,7 +284,9 @@ def test_a_pin_that_cannot_be_says_why_and_changes_nothing(client: Client, serve
         return error["field"], error["message"]
 
     new = client.start()["session"]
+    families = redis.named("hs:family:*")
     assert refused(new, {"pinned": True}) == ("cannot_pin", "Nothing was asked in this conversation yet.")
+    assert redis.named("hs:family:*") == families
     sessions = [asked(client, f"Number {number}?") for number in range(MAX_PINNED + 1)]
     for session in sessions[:-1]:
         pin(client, session)

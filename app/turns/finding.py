@@ -18,6 +18,7 @@ MAX_PINNED = 20
 # What one search looks through before it answers with what it has and where to go on, and how much of that at a time.
 SEARCHED = 200
 _AT_A_TIME = 20
+_LATEST = 3
 _AUTOMATIC_CHARS = 80
 # A row of the page's list shows about 40 characters: what was found is to be among them.
 _BEFORE_CHARS = 16
@@ -75,8 +76,13 @@ class Finding:
         families = await self._listing.pinned(owner)
         placed = await self._listing.branches(owner, families, MAX_BRANCHES)
         await self._listing.unpin(owner, [one for one, places in zip(families, placed, strict=True) if not places])
-        latest = [max(places, key=_order) for places in placed if places]
-        return await self._described(owner, sorted(latest, key=_order, reverse=True))
+        # The last one of a family can be one that was not asked in the end.
+        latest = [place for places in placed for place in sorted(places, key=_order)[-_LATEST:]]
+        listed = await self._described(owner, sorted(latest, key=_order, reverse=True))
+        shown: dict[str, Listed] = {}
+        for one in listed:
+            shown.setdefault(one.session.family, one)
+        return list(shown.values())
 
     async def is_pinned(self, record: SessionRecord) -> bool:
         """Whether the session's conversation is pinned."""
@@ -88,15 +94,18 @@ class Finding:
         if not pinned:
             await self._listing.unpin(owner, [family])
             return
-        # One that nothing was forked from is in no family yet, and it is found again by that.
-        await self._sessions.relate(record)
-        [listed] = await self._listing.branches(owner, [family], MAX_BRANCHES)
-        if not listed:
+        relatives = await self.relatives(record)
+        if not any(turns for turns, _ in await self._listing.openings([one.id for one in relatives])):
             raise CannotPin("nothing was asked in this conversation yet")
         others = [one for one in await self._listing.pinned(owner) if one != family]
         if len(others) >= MAX_PINNED:
             raise CannotPin(f"{MAX_PINNED} conversations are pinned already; unpin one of them first")
+        # One that nothing was forked from is in no family yet, and it is found again by that.
+        await self._sessions.relate(record)
         await self._listing.pin(owner, family)
+        if await self._sessions.get(record.id) is None:
+            # Erased meanwhile: what leads to it goes too.
+            await self._sessions.erase(record)
 
     async def search(self, owner: str, words: str, after: Place | None, most: int) -> tuple[list[Listed], Place | None]:
         """Those of them with `words` in a title, a question, an answer or their context's name, whatever their case and the

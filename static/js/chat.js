@@ -92,7 +92,7 @@ class Chat {
       this.composer.quote(words);
     });
     this.lanes = new Lanes({ go: (session) => this.go(session, undefined, true), changed: () => this.#settle(), whole });
-    this.sidebar = new Sidebar({ current: () => this.#session, go: (session, found) => this.go(session, found ? { at: found } : undefined), gone: () => this.fresh(), erased: (conversation) => keepDraft(conversation, ''), renamed: entitle });
+    this.sidebar = new Sidebar({ current: () => this.#session, room: () => void this.source.close(), go: (session, found) => this.go(session, found ? { at: found } : undefined), gone: () => this.fresh(), erased: (conversation) => keepDraft(conversation, ''), renamed: entitle });
     offerThemes();
     this.#listen();
     this.load();

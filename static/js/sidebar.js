@@ -10,10 +10,13 @@ import { confirmed } from './confirm.js';
 import { part } from './conversation.js';
 import { recall, retain } from './kept.js';
 import { aged, several } from './numbers.js';
+import { onlyTouch } from './shortcuts.js';
 
 /** @typedef {{session: string, title: string, conversation: string, context_name: string, asked_at: string, running: boolean, branches: number, match: string|null, match_turn: number|null}} Listed */
 
 const ROOMY = matchMedia('(min-width: 72rem)');
+/** Where a source that is looked at takes the list's place. */
+const TIGHT = matchMedia('(min-width: 72rem) and (max-width: 97.99rem)');
 const SEARCH_AFTER_MS = 200;
 const LOOK_AGAIN_MS = 3000;
 const UNREAD = 'headstart.unread';
@@ -60,7 +63,7 @@ export class Sidebar {
   #renaming = false;
   #back = () => this.close();
 
-  /** @param {{current: () => string|null, go: (session: string, found?: number) => void, gone: () => void, erased: (conversation: string) => void, renamed: (title: string) => void}} chat */
+  /** @param {{current: () => string|null, room: () => void, go: (session: string, found?: number) => void, gone: () => void, erased: (conversation: string) => void, renamed: (title: string) => void}} chat */
   constructor(chat) {
     this.chat = chat;
     this.node = element('sidebar');
@@ -85,6 +88,8 @@ export class Sidebar {
       this.#settle();
       if (!this.list.childElementCount) this.load();
     });
+    new MutationObserver(() => this.#settle()).observe(element('source'), { attributeFilter: ['hidden'] });
+    TIGHT.addEventListener('change', () => this.#settle());
     this.search.addEventListener('input', () => {
       clearTimeout(this.#typing);
       this.#typing = setTimeout(() => this.load(), SEARCH_AFTER_MS);
@@ -108,13 +113,16 @@ export class Sidebar {
 
   /** Where there is room it is, unless it was closed; else not, unless it was opened. */
   get isOpen() {
-    return ROOMY.matches ? state.sidebar !== 'closed' : state.drawer === 'open';
+    const room = TIGHT.matches ? element('source').hidden : ROOMY.matches;
+    return ROOMY.matches ? room && state.sidebar !== 'closed' : state.drawer === 'open';
   }
 
   open() {
+    if (TIGHT.matches) this.chat.room();
     this.#turn('open');
     this.load();
-    this.search.focus();
+    // A screen's own keyboard would lie over what the list is opened for.
+    (onlyTouch() ? element('close-sidebar') : this.search).focus();
   }
 
   close() {
@@ -141,9 +149,10 @@ export class Sidebar {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    if (event.key === 'Escape' && !ROOMY.matches && !(event.target instanceof HTMLInputElement && event.target.closest('li'))) {
+    if (event.key === 'Escape' && !(event.target instanceof HTMLInputElement && event.target.closest('li'))) {
+      // A search that is left is no answer that is stopped.
       event.stopPropagation();
-      this.close();
+      if (!ROOMY.matches) this.close();
     }
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step || !(event.target instanceof HTMLElement)) return;
@@ -290,13 +299,21 @@ export class Sidebar {
   async #pin() {
     const listed = this.#chosen;
     if (!listed) return;
+    const { conversation, session } = listed;
     let refused = '';
-    await call('PATCH', `/api/sessions/${listed.session}`, { pinned: !this.#pinned.has(listed.conversation) }).catch((error) => {
+    try {
+      const { pinned } = await call('PATCH', `/api/sessions/${session}`, { pinned: !this.#pinned.has(conversation) });
+      this.#pinned[pinned ? 'add' : 'delete'](conversation);
+      element('spoken').textContent = pinned ? 'Pinned.' : 'Unpinned.';
+    } catch (error) {
       refused = Problem.from(error).sentence;
-    });
+    }
     await this.load();
     if (refused) this.said.textContent = refused;
-    this.#rowOf(listed.conversation)?.querySelector('a')?.focus();
+    // Unless the reader has gone on.
+    const { activeElement } = document;
+    if (activeElement !== document.body && !this.node.contains(activeElement)) return;
+    (this.#rowOf(conversation)?.querySelector('a') ?? this.search).focus();
   }
 
   #rename() {

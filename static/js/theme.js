@@ -8,6 +8,8 @@ export function offerThemes() {
   for (const choice of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll('#theme input'))) {
     choice.checked = choice.value === (root.dataset.theme ?? '');
     choice.addEventListener('change', () => {
+      // One that was chosen before this was here is told of late.
+      choice.checked = true;
       if (choice.value) root.dataset.theme = choice.value;
       else delete root.dataset.theme;
       document.cookie = `headstart_theme=${choice.value}; path=/; max-age=${choice.value ? A_YEAR_S : 0}; samesite=lax`;

@@ -14,7 +14,7 @@ import { sift, sourcesIn, sourcesOf } from './sources.js';
 
 const MOST_SENT = 64_000_000;
 // Of English and code, roughly. How many tokens a PDF has, or what an archive holds, its size does not say.
-const BYTES_PER_TOKEN = 4;
+const BYTES_PER_TOKEN = 3;
 const NO_TEXT = /\.(pdf|zip)$/i;
 
 /** @param {number} n @param {string} what */

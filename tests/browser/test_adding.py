@@ -150,10 +150,10 @@ def test_of_a_folder_that_is_too_large_what_weighs_most_is_taken_out(adding: Dia
     expect(adding.chosen.locator(".path")).to_have_text(["shop/", "shop/data/", "shop/src/", "shop/z/"])
     expect(adding.chosen.nth(1)).to_have_text("shop/data/2 files · 100 kB×")
     estimate = "tokens (an estimate by size, without PDFs and archives)"
-    expect(adding.status).to_contain_text(f" · about 28,000 {estimate}")
+    expect(adding.status).to_contain_text(f" · about 37,000 {estimate}")
     adding.root.get_by_role("button", name="Take out shop/data/").press("Enter")
     expect(adding.chosen.locator(".path")).to_have_text(["shop/", "shop/src/", "shop/z/"])
-    expect(adding.status).to_contain_text(f"4 files · 13 kB · about 3,000 {estimate}")
+    expect(adding.status).to_contain_text(f"4 files · 13 kB · about 4,000 {estimate}")
     # One key takes out one thing: the whole folder is not next.
     expect(adding.root.get_by_role("button", name="Take out shop/src/")).to_be_focused()
     adding.root.get_by_role("button", name="Take out shop/", exact=True).click()
@@ -345,7 +345,7 @@ def bar(dialog: Dialog) -> Locator:
 def test_how_much_has_been_sent_is_shown(chat: Chat, adding: Dialog, tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text(LONG * 200)
     adding.open().pick(tmp_path / "a.md")
-    expect(adding.status).to_have_text("1 file · 2.3 MB · about 580,000 tokens (an estimate by size)")
+    expect(adding.status).to_have_text("1 file · 2.3 MB · about 770,000 tokens (an estimate by size)")
     adding.status.evaluate(
         """node => {
             window.said = [];

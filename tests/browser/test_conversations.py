@@ -315,7 +315,11 @@ def test_a_pinned_conversation_stands_at_the_head_until_it_is_unpinned(chat: Cha
     expect(rows(page).locator("mark").first).to_be_visible()
     page.get_by_role("button", name="Pin, rename, export or delete: What is a Future?").click()
     expect(page.get_by_role("button", name="Unpin", exact=True)).to_be_focused()
-    page.keyboard.press("Escape")
+    page.keyboard.press("Enter")
+    expect(page.locator("#spoken")).to_have_text("Unpinned.")
+    pin(page, "What is a Future?")
+    expect(page.locator("#spoken")).to_have_text("Pinned.")
+    expect(rows(page).first.locator("a")).to_be_focused()
     page.get_by_label("Search conversations").fill("")
     expect(head.get_by_role("listitem")).to_have_count(1)
     # One that cannot be pinned stays where it is, and says why.
@@ -334,6 +338,72 @@ def test_a_pinned_conversation_stands_at_the_head_until_it_is_unpinned(chat: Cha
     expect(head).to_have_count(0)
     expect(page.locator("#conversations-said")).to_have_text("")
     expect(rows(page)).to_have_count(3)
+
+
+def test_who_has_gone_on_when_it_is_pinned_keeps_the_focus(chat: Chat) -> None:
+    page = chat.page
+    answered(chat, "What is a Future?")
+    held: list[Route] = []
+    page.route("**/api/sessions/s_*", lambda route: held.append(route))
+    with page.expect_request(lambda request: request.method == "PATCH"):
+        pin(page, "What is a Future?")
+    chat.input.click()
+    page.keyboard.type("And n")
+    held[0].continue_()
+    expect(sidebar(page).get_by_role("list", name="Pinned")).to_be_visible()
+    page.keyboard.type("ow?")
+    expect(chat.input).to_have_value("And now?")
+    page.unroute("**/api/sessions/s_*")
+
+
+def test_escape_in_the_list_leaves_the_answer_alone(gated: Chat, gate: Gate) -> None:
+    page = gated.page
+    gate.hold_answers(after_deltas=3)
+    turn = gated.ask("Which ship is ship 41?")
+    expect(turn).to_have_attribute("data-phase", "writing")
+    search = page.get_by_label("Search conversations")
+    search.fill("ship")
+    search.press("Escape")
+    search.press("Escape")
+    rows(page).first.locator("a").focus()
+    page.keyboard.press("Escape")
+    gated.expect_state(turn, "running")
+    gate.open_all()
+    gated.expect_state(turn, "done")
+
+
+def test_the_list_does_not_scroll_sideways(chat: Chat) -> None:
+    page = chat.page
+    answered(chat, "What is a Future?")
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        if not sidebar(page).is_visible():
+            page.locator("#toggle-sidebar").click()
+        scrolls, shows = sidebar(page).evaluate("node => [node.scrollWidth, node.clientWidth]")
+        assert scrolls == shows
+
+
+def test_the_list_takes_its_place_back_from_a_source(chat: Chat) -> None:
+    page = chat.page
+    turn = answered(chat, "What is a Future?")
+    toggle = page.locator("#toggle-sidebar")
+    opener = turn.locator(".opens").first
+    for by in ("click", "Control+k"):
+        opener.click()
+        expect(page.locator("#source")).to_be_visible()
+        expect(sidebar(page)).to_be_hidden()
+        expect(toggle).to_have_attribute("aria-expanded", "false")
+        if by == "click":
+            toggle.click()
+        else:
+            page.keyboard.press(by)
+        expect(page.locator("#source")).to_be_hidden()
+        expect(sidebar(page)).to_be_visible()
+        expect(toggle).to_have_attribute("aria-expanded", "true")
+        expect(page.get_by_label("Search conversations")).to_be_focused()
+    # Nothing of that is how the list was left.
+    page.reload()
+    expect(sidebar(page)).to_be_visible()
 
 
 def test_a_question_that_cannot_be_asked_again_now_can_be_later(chat: Chat, complaints: Complaints) -> None:

@@ -1,7 +1,7 @@
 """Light or dark by choice: at once, in the next page's first frame, on the other pages too, and never on paper."""
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.chat import Chat
 from tests.browser.test_page import contrast
@@ -68,6 +68,20 @@ def test_it_is_chosen_by_keyboard_and_taken_back(page: Page, context: BrowserCon
     chat.open()
     expect(group.get_by_label("Auto")).to_be_checked()
     assert paper(page) == PAPER["dark"]
+
+
+def test_one_that_is_chosen_before_the_page_is_whole_is_what_the_switch_shows(page: Page, sandboxed: str) -> None:
+    held: list[Route] = []
+    page.route("**/static/js/chat.js", lambda route: held.append(route))
+    page.goto(sandboxed)
+    group = page.get_by_role("group", name="Colours")
+    group.get_by_text("Dark").click()
+    page.wait_for_timeout(100)
+    held[0].continue_()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(group.get_by_label("Dark")).to_be_checked()
+    group.get_by_text("Auto").click()
+    expect(page.locator("html")).not_to_have_attribute("data-theme", "dark")
 
 
 @pytest.mark.parametrize("value", ["", "sepia", '"><script>x</script>', "dark light", "DARK"])
