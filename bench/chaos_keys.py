@@ -17,7 +17,7 @@ GONE = (
     *("hs:{running}", "hs:{ledger}:open", "hs:{ledger}:vouched"),
     *("hs:{s_*}:session", "hs:{s_*}:transcript", "hs:{s_*}:ends", "hs:{s_*}:copies", "hs:{s_*}:turns"),
     *("hs:{s_*}:turn:t_*", "hs:{s_*}:journal:t_*"),
-    *("hs:owner:{*}:sessions", "hs:family:{*}", "hs:used:{*}"),
+    *("hs:owner:{*}:sessions", "hs:owner:{*}:pinned", "hs:family:{*}", "hs:used:{*}"),
     *("hs:owner:{*}:contexts", "hs:owner:{*}:bytes", "hs:owner:{*}:replaced"),
     *("hs:keys", "hs:key:{*}", "hs:upstream:{*}", "hs:stops"),
 )

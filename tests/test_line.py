@@ -82,7 +82,10 @@ async def test_a_redis_that_was_restarted_is_found_again(store: Store, own_redis
 
 
 def test_a_connection_that_is_lost_while_it_is_made_is_a_redis_that_is_away(own_redis: RedisProcess) -> None:
+    carrying: set[asyncio.Task[None] | None] = set()
+
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        carrying.add(asyncio.current_task())
         asyncio.get_running_loop().call_later(Random().uniform(0, 0.003), writer.transport.abort)
         from_redis, to_redis = await asyncio.open_unix_connection(str(own_redis.socket))
         with suppress(ConnectionError):
@@ -91,7 +94,8 @@ def test_a_connection_that_is_lost_while_it_is_made_is_a_redis_that_is_away(own_
                 answered = await from_redis.read(65536)
                 if not writer.is_closing():
                     writer.write(answered)
-        to_redis.close()
+        for end in (to_redis, writer):
+            end.transport.abort()
 
     async def listen(store: Store) -> None:
         async for _ in store.listen("a channel"):
@@ -110,6 +114,9 @@ def test_a_connection_that_is_lost_while_it_is_made_is_a_redis_that_is_away(own_
                     said.add(type(error))
             await store.close()
         server.close()
+        # The last to be let in may only just have been.
+        await asyncio.sleep(0)
+        await asyncio.gather(*filter(None, carrying), return_exceptions=True)
         return said
 
     # Its errors are what the servers see.

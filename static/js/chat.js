@@ -14,7 +14,7 @@ import { branchOff, Lanes, withoutHeadstart } from './lanes.js';
 import { Notice } from './notice.js';
 import { count } from './numbers.js';
 import { Quoting } from './quoting.js';
-import { listenForKeys } from './shortcuts.js';
+import { listenForKeys, onlyTouch } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
 import { Source } from './source.js';
 import { offerThemes } from './theme.js';
@@ -96,7 +96,15 @@ class Chat {
     offerThemes();
     this.#listen();
     this.load();
+    this.#begin();
     if (document.activeElement === this.composer.input) this.#turnedTo(this.composer.value ? 'keystroke' : 'focus');
+  }
+
+  /** Who has added something is about to ask. A screen's own keyboard comes up when it is wanted. */
+  #begin() {
+    if (location.hash !== '#question') return;
+    history.replaceState(history.state, '', location.pathname + location.search);
+    if (!onlyTouch() && document.activeElement === document.body) this.composer.input.focus();
   }
 
   #listen() {

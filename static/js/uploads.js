@@ -276,7 +276,7 @@ export class Adding {
   }
 
   #ask() {
-    location.assign(`/?session=${encodeURIComponent(this.#session || '')}`);
+    location.assign(`/?session=${encodeURIComponent(this.#session || '')}#question`);
   }
 
   cancel() {

@@ -102,6 +102,8 @@ def test_a_folder_is_added_without_what_stays_at_home_and_warms_at_once(
     )
     adding.add.click()
     chat.expect_chip("warm")
+    expect(chat.input).to_be_focused()
+    assert "#" not in chat.page.url
     expect(chat.page.get_by_label("Context")).to_have_js_property("selectedOptions.0.text", "handbook")
     assert titles(chat) == ["handbook/.gitignore", "handbook/guide/one.md", "handbook/guide/two.md"]
     assert not any(b"very-secret" in body for body in sent)
