@@ -73,11 +73,12 @@ def test_it_is_chosen_by_keyboard_and_taken_back(page: Page, context: BrowserCon
 def test_one_that_is_chosen_before_the_page_is_whole_is_what_the_switch_shows(page: Page, sandboxed: str) -> None:
     held: list[Route] = []
     page.route("**/static/js/chat.js", lambda route: held.append(route))
-    page.goto(sandboxed)
+    with page.expect_request("**/static/js/chat.js"):
+        page.goto(sandboxed, wait_until="commit")
     group = page.get_by_role("group", name="Colours")
     group.get_by_text("Dark").click()
-    page.wait_for_timeout(100)
-    held[0].continue_()
+    for route in held:
+        route.continue_()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     expect(group.get_by_label("Dark")).to_be_checked()
     group.get_by_text("Auto").click()
