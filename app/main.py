@@ -54,6 +54,7 @@ from app.warm.expecting import Expecting
 from app.warm.patience import Patience
 from app.warm.prefixes import Prefixes
 from app.warm.prospects import Prospects
+from app.warm.running import Running
 from app.warm.speculation import Limits, Speculation
 from app.warm.state import warm_json
 from app.warm.writer import Writer
@@ -92,6 +93,7 @@ def create_app(
     spending = Spending(store, upstream.identity)
     warms = Warms(store, upstream.identity)
     speculation = Speculation(spending, ledger, _limits(settings))
+    running = Running()
     writer = Writer(
         prefixes=prefixes,
         contexts=stored_contexts,
@@ -99,6 +101,7 @@ def create_app(
         ledger=ledger,
         upstream=upstream,
         speculation=speculation,
+        running=running,
     )
     prospects, uses = Prospects(warms), Uses(store)
     patience = Patience(ledger, prospects, settings.join_timeout_s)
@@ -110,6 +113,7 @@ def create_app(
         uses=uses,
         prospects=prospects,
         patience=patience,
+        running=running,
     )
     met = Met(stored_turns)
     retention = Retention(stored_sessions, met, settings.retention_days or None)

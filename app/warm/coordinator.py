@@ -9,17 +9,16 @@ a warm that has only just begun, or that takes too long, which then gives up its
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Any
 
 from app.ledger.book import Ledger
 from app.ledger.usage import Usage
 from app.ledger.verdict import Reason
 from app.models import find_model, is_known
 from app.prompt.context import Parameters, Ttl
-from app.store.connection import StoreUnavailable, persistently, relinquish
+from app.store.connection import StoreUnavailable, persistently
 from app.store.sessions import SessionRecord
 from app.store.uses import Uses
 from app.store.warms import COLD, Claim, WarmRecord, Warms, WarmState
@@ -30,6 +29,7 @@ from app.warm.patience import Patience
 from app.warm.policy import Skip, Trigger
 from app.warm.prefixes import ContextGone
 from app.warm.prospects import Prospects
+from app.warm.running import Running
 from app.warm.speculation import Grant, Speculation
 from app.warm.writer import TTL_MS, Writer, failed, may_have_been_billed, written
 
@@ -44,7 +44,6 @@ REST_MS = 2_000
 # No call takes that long.
 ANY_AGE_MS = 24 * 60 * 60 * 1000
 POLL_S = 0.05
-CLOSE_WITHIN_S = 0.5
 
 
 class Coordinator:
@@ -60,6 +59,7 @@ class Coordinator:
         uses: Uses,
         prospects: Prospects,
         patience: Patience,
+        running: Running,
     ) -> None:
         self._warms = warms
         self._writer = writer
@@ -68,9 +68,7 @@ class Coordinator:
         self._uses = uses
         self._prospects = prospects
         self._patience = patience
-        # By digest, those that hold its lease; and all, also those that have lost it and are still about to end.
-        self._holding: dict[str, asyncio.Task[None]] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._running = running
         self._leaving = asyncio.Event()
 
     async def warm(
@@ -148,8 +146,8 @@ class Coordinator:
         digest = session.digests[-1]
         if claim.fence is None:
             return None
-        if (task := self._holding.get(digest)) is not None:
-            self._give_up(task)
+        if (task := self._running.of(digest)) is not None:
+            self._running.give_up(task)
         return Plan("cold", digest, record, claim.fence, claim.now_ms)
 
     async def join(self, session: SessionRecord, plan: Plan) -> Plan:
@@ -221,21 +219,11 @@ class Coordinator:
 
     async def over(self, within_s: float) -> None:
         """Wait until no warm runs here any more, at most `within_s`."""
-        until = time.monotonic() + within_s
-        while self._running and (left_s := until - time.monotonic()) > 0:
-            await asyncio.wait(self._running, timeout=left_s)
-            # What is done has its callbacks called in the next round.
-            await asyncio.sleep(0)
+        await self._running.over(within_s)
 
     async def close(self) -> None:
         """Give up the warms under way: their prefixes are free for others at once."""
-        running = list(self._running)
-        for task in running:
-            self._give_up(task)
-        if running:
-            await asyncio.wait(running, timeout=CLOSE_WITHIN_S)
-        # Whoever still waits for Redis leaves its lease to run out.
-        await relinquish(running)
+        await self._running.close()
 
     async def _speculate(
         self, session: SessionRecord, digest: str, record: WarmRecord, trigger: Trigger, address: str
@@ -256,7 +244,7 @@ class Coordinator:
             grant = await self._speculation.grant(session, address, prospect)
             # A question may have taken over meanwhile.
             if isinstance(grant, Grant) and await self._warms.renew(digest, claim.fence, lease_ms=LEASE_MS):
-                self._spawn(digest, self._write(session, digest, claim, grant, trigger))
+                self._running.start(digest, self._write(session, digest, claim, grant, trigger))
                 return claim.record
         except BaseException:
             await asyncio.shield(self._take_back(digest, claim.fence, grant))
@@ -285,29 +273,11 @@ class Coordinator:
         keep = record.state is WarmState.WARM or refusing
         return record if keep else WarmRecord(WarmState.SKIPPED, reason=skip)
 
-    def _spawn(self, digest: str, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name=f"warm {digest[:12]}")
-        self._holding[digest] = task
-        self._running.add(task)
-        task.add_done_callback(lambda done: self._holding.pop(digest) if self._holding.get(digest) is done else None)
-        task.add_done_callback(self._running.discard)
-        task.add_done_callback(self._writer.entering.discard)
-
-    def _give_up(self, task: asyncio.Task[None]) -> None:
-        """Have a warm end its call: once, not before it has begun, so that it can close its books, and not while it does."""
-
-        def cancel() -> None:
-            if not task.cancelling() and task not in self._writer.entering:
-                task.cancel()
-
-        # Its first step has its turn before.
-        asyncio.get_running_loop().call_soon(cancel)
-
     async def _write(self, session: SessionRecord, digest: str, claim: Claim, grant: Grant, trigger: Trigger) -> None:
         record, fence, this = COLD, claim.fence or 0, asyncio.current_task()
         assert this is not None
         try:
-            async with self.holding(digest, fence, lambda: self._give_up(this)):
+            async with self.holding(digest, fence, lambda: self._running.give_up(this)):
                 prefix = await self._writer.prefix(session)
                 # From here on there may have been a call, whatever becomes of it.
                 record = replace(COLD, reason=Reason.WARM_ABANDONED)
@@ -320,7 +290,7 @@ class Coordinator:
             record = replace(failed(UpstreamError(UpstreamCode.FAILED)), reason="internal_error")
             log.exception("warm %s of session %s failed", digest[:12], session.id)
         finally:
-            self._writer.entering.add(this)
+            self._running.enters()
             await persistently(lambda: self._warms.settle(digest, fence, record))
             if not may_have_been_billed(record):
                 await persistently(lambda: self._speculation.settle(grant, record.cost_usd))
@@ -357,7 +327,7 @@ class Coordinator:
     async def _ended(self, digest: str, deadline: float) -> WarmRecord:
         """The state once the warming of `digest`, here or elsewhere, has ended; still warming at the `deadline`."""
         while True:
-            if task := self._holding.get(digest):
+            if task := self._running.of(digest):
                 await asyncio.wait([task], timeout=max(0.0, deadline - time.monotonic()))
             record, _ = await self._warms.get(digest)
             if record.state is not WarmState.WARMING or time.monotonic() >= deadline:

@@ -23,6 +23,7 @@ from app.upstream.client import Reply, Upstream
 from app.upstream.errors import UpstreamCode, UpstreamError
 from app.warm.policy import Trigger
 from app.warm.prefixes import Prefixes
+from app.warm.running import Running
 from app.warm.speculation import Speculation
 
 log = logging.getLogger("headstart.warm")
@@ -42,6 +43,7 @@ class Writer:
         ledger: Ledger,
         upstream: Upstream,
         speculation: Speculation,
+        running: Running,
     ) -> None:
         self._prefixes = prefixes
         self._contexts = contexts
@@ -49,8 +51,7 @@ class Writer:
         self._ledger = ledger
         self._upstream = upstream
         self._speculation = speculation
-        # Those whose call has ended, and who are about to enter what it cost: nobody gives them up any more.
-        self.entering: set[asyncio.Task[None] | None] = set()
+        self._running = running
 
     async def prefix(self, session: SessionRecord) -> Prefix:
         """What is to be written: the prefix that `session` has now. Raises `ContextGone`."""
@@ -112,7 +113,7 @@ class Writer:
             outcome = "stopped"
             raise
         finally:
-            self.entering.add(asyncio.current_task())
+            self._running.enters()
             duration = time.monotonic() - started
             ended = replace(
                 call,
