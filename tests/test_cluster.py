@@ -253,7 +253,7 @@ async def test_a_slot_that_moves_is_followed_and_its_events_stay_in_order(
     session, turns = keys.new_session_id(), Turns(store)
     await store.do("HSET", keys.session(session), "running", "")
     turn = keys.new_turn_id(session)
-    assert await turns.accept(session, turn, {"question": "?"}, b"first") is None
+    assert await turns.accept(session, turn, {"question": "?"}, b"first", complete=0) is None
 
     def events(*numbers: int) -> list[tuple[str, str, Entry]]:
         return [(session, turn, Entry(event_id(0, number), b"%d" % number)) for number in numbers]

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,32 @@ def test_a_turn_that_its_own_process_takes_over_before_it_hears_that_it_was_acce
             assert list(stream)[-1].name == "verdict"
         assert text_of(client.tail(turn)) == WHOLE
         assert len(upstream.asks) == 2
+
+
+def test_a_question_follows_what_was_answered_elsewhere_while_it_was_on_its_way(
+    way: Losing, upstream: Recorder, redis: RedisProcess
+) -> None:
+    with (
+        serving(way.url, upstream.url) as slow_url,
+        serving(redis.url, upstream.url) as url,
+        httpx2.Client(base_url=slow_url, timeout=30) as slow_http,
+        httpx2.Client(base_url=url, timeout=30) as http,
+        ThreadPoolExecutor() as threads,
+    ):
+        slow, client = Client(slow_http), Client(http)
+        slow.add_context()
+        http.cookies = slow_http.cookies
+        session = slow.start()["session"]
+        assert slow.warm(session, wait=True)["state"] == "warm"
+        way.hold(script("claim_warm"))
+        asked = threads.submit(slow.ask, session, "Late?")
+        assert way.lost.wait(30)
+        assert client.ask(session, "Meanwhile?")[-1].name == "verdict"
+        way.release()
+        assert asked.result()[-1].name == "verdict"
+    sent = upstream.asks[-1].body
+    assert sent.index(b"Meanwhile?") < sent.index(b"Late?")
+    assert len(upstream.asks) == 2
 
 
 def test_a_stop_that_was_answered_is_kept_for_whoever_has_the_turn(

@@ -100,7 +100,7 @@ async def test_a_turn_that_is_met_running_is_listed_and_one_that_is_listed_stays
     turns = Turns(store)
     met = Met(turns)
     try:
-        assert await turns.accept(session, turn, {"question": "Lost?"}, b"first") is None
+        assert await turns.accept(session, turn, {"question": "Lost?"}, b"first", complete=0) is None
         assert await Retention(Sessions(store), met, 30).sweep(30) == 0
         await met.watch(3_600_000)
         until_ms = await store.do("ZSCORE", keys.RUNNING, turn)

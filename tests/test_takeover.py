@@ -278,7 +278,7 @@ async def test_a_turn_is_taken_under_an_epoch_beyond_all_that_its_journal_has(re
     turns, session = Turns(store), keys.new_session_id()
     turn = keys.new_turn_id(session)
     await store.do("HSET", keys.session(session), "running", "")
-    assert await turns.accept(session, turn, {"question": "?"}, b"first") is None
+    assert await turns.accept(session, turn, {"question": "?"}, b"first", complete=0) is None
     assert await Turns(store).take(session, turn, 0) == (1, 2)
     # As after a failover that has lost that it was taken, and not what was written then.
     await store.do("HSET", keys.turn(session, turn), "epoch", 0, "taker", "", "attempts", 1)

@@ -59,6 +59,10 @@ class Standing:
     stop: bool
 
 
+class Grown(Exception):
+    """The session has more complete turns than it had when it was looked at."""
+
+
 class Turns:
     """The turns in `store`."""
 
@@ -70,18 +74,26 @@ class Turns:
         """Which server of a cluster has what is `session`'s, as far as is known; None where there is but one."""
         return self._store.part(keys.session(session))
 
-    async def accept(self, session: str, turn: str, fields: Mapping[str, str | int], frame: bytes) -> str | None:
-        """Start `turn` with its first event, unless the session runs another.
+    async def accept(
+        self, session: str, turn: str, fields: Mapping[str, str | int], frame: bytes, *, complete: int
+    ) -> str | None:
+        """Start `turn` with its first event, unless the session runs another, or has other than `complete` complete turns.
 
-        Answers None when it started, the running turn's id when there is one. Raises `LookupError` without a session.
+        Answers None when it started, the running turn's id when there is one. Raises `LookupError` without a session, and
+        `Grown`.
         """
         answer = await self._store.run(
             "accept_turn",
-            [keys.session(session), keys.turn(session, turn), keys.journal(session, turn), keys.turn_list(session)],
-            [turn, frame, *(part for field in fields.items() for part in field)],
+            [
+                *(keys.session(session), keys.turn(session, turn), keys.journal(session, turn)),
+                *(keys.turn_list(session), keys.ends(session)),
+            ],
+            [turn, frame, complete, *(part for field in fields.items() for part in field)],
         )
         if answer == b"gone":
             raise LookupError(session)
+        if answer == b"grown":
+            raise Grown(session)
         return answer.decode() or None
 
     async def write(self, entries: Sequence[tuple[str, str, Entry]]) -> list[bool]:

@@ -13,7 +13,7 @@ from app.prompt.render import ask_tail
 from app.store import keys
 from app.store.listing import Place
 from app.store.sessions import SessionRecord
-from app.store.turns import Entry, TurnState, event_id
+from app.store.turns import Entry, Grown, TurnState, event_id
 from app.turns.conversations import UnknownSession
 from app.turns.frames import own_frame
 from app.turns.journal import Journal, first_entry
@@ -134,6 +134,14 @@ class Asking:
         Raises `TurnRunning`, `RequestTooLarge`, `Draining`, and `UnknownSession` when the session was erased meanwhile.
         """
         asked_at = time.monotonic()
+        while True:
+            try:
+                return await self._ask(session, question, asked_at)
+            except Grown:
+                session = await self._find_session(session.id, session.owner)
+
+    async def _ask(self, session: SessionRecord, question: str, asked_at: float) -> str:
+        """As `ask`. Raises `Grown` when another question of the session was answered since it was looked at."""
         if self._draining:
             raise Draining
         if session.running is not None:
@@ -143,8 +151,10 @@ class Asking:
             raise RequestTooLarge(session.size + len(tail), MAX_REQUEST_BYTES)
         turn = keys.new_turn_id(session.id)
         asked_ms = round(self._clock() * 1000)
-        plan, *announced = await asyncio.gather(
+        # The transcript is read ahead: nothing becomes a turn of a session that has grown since.
+        plan, transcript, *announced = await asyncio.gather(
             self._services.coordinator.plan(session),
+            self._services.prefixes.of(session),
             *self._announced(session, turn, asked_ms),
             return_exceptions=True,
         )
@@ -163,7 +173,20 @@ class Asking:
             await self._services.coordinator.release(plan)
             return turn
         feed = self.journal.open(session.id, turn, first)
-        self._running.start(Producer(self._services, session, turn, question, feed, asked_at=asked_at, plan=plan))
+        producer = Producer(
+            self._services,
+            session,
+            turn,
+            question,
+            feed,
+            asked_at=asked_at,
+            plan=plan,
+            # Whatever is wrong with it is the turn's to find, and to say.
+            transcript=None if isinstance(transcript, BaseException) else transcript,
+        )
+        self._running.start(producer)
+        # Its call goes out first, and then its first event: that waits for nobody.
+        await asyncio.sleep(0)
         return turn
 
     async def follow(self, session: SessionRecord, turn: str) -> Tail:
@@ -200,11 +223,16 @@ class Asking:
         first = first_entry(own_frame(number, "turn", self._first_event(FirstEvent(session.id, turn, plan))))
         fields: dict[str, str | int] = {"session": session.id, "question": question, "asked_ms": asked_ms}
         try:
-            running = await self._services.turns.accept(session.id, turn, fields, first.frame)
+            running = await self._services.turns.accept(
+                session.id, turn, fields, first.frame, complete=len(session.digests) - 1
+            )
         except LookupError:
             await self._services.turns.forget_running(turn)
             await self._services.listing.drop(session.owner, [session.id])
             raise UnknownSession(session.id) from None
+        except Grown:
+            await self._services.turns.forget_running(turn)
+            raise
         if running is not None:
             await self._services.turns.forget_running(turn)
             raise TurnRunning(running)

@@ -62,7 +62,8 @@ class Told(Enum):
 
 class Producer:
     """Produces one accepted turn, whose journal is `feed`, under `epoch`. `so_far` is what readers have of it; `attempts`
-    counts this one and those before it. Once it is `ending`, it must be left to end."""
+    counts this one and those before it; `transcript` is the session's, if it was read already. Once it is `ending`, it must
+    be left to end."""
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class Producer:
         *,
         asked_at: float,
         plan: Plan | None,
+        transcript: Transcript | None = None,
         epoch: int = 0,
         attempts: int = 1,
         so_far: Replayed | None = None,
@@ -94,7 +96,7 @@ class Producer:
         so_far = so_far or Replayed()
         self._answer: Answer = so_far.answer
         self._shown = so_far.shown
-        self._transcript: Transcript | None = None
+        self._transcript = transcript
         self._waited_s = 0.0
 
     async def run(self) -> None:
@@ -129,7 +131,8 @@ class Producer:
 
     async def _answer_it(self) -> None:
         """Attempt until the answer is whole. Raises what the last attempt failed with."""
-        self._transcript = await persistently(lambda: self._services.prefixes.of(self.session))
+        if self._transcript is None:
+            self._transcript = await persistently(lambda: self._services.prefixes.of(self.session))
         if len(self._transcript.ends) != len(self.session.digests) - 1:
             # Erased between the two: these are not the bytes that the session stands for.
             raise Superseded(self.turn)
@@ -194,9 +197,14 @@ class Producer:
     def _take(self, event: Event) -> None:
         """Add `event` to the answer and to the journal."""
         shows_text = self._attempt.answer.take(event)
-        if event.name == "message_start" and self._attempt.first_byte_at is None:
+        begins = event.name == "message_start" and self._attempt.first_byte_at is None
+        if begins:
             self._begun()
         self._keep(event, shows_text=shows_text)
+        if begins:
+            # After the event itself: who reads the answer need not wait until this is noted.
+            noting = self._note_begun(self._attempt.plan, self._attempt.answer.usage, self._attempt.answer.message_id)
+            self._attempt.noting = asyncio.create_task(noting, name=f"begun {self.turn}")
 
     def _opening(self) -> Call:
         """The call that is about to be made."""
@@ -229,9 +237,6 @@ class Producer:
         """The answer begins: the prefix is cached, and what an earlier attempt showed is over."""
         attempt = self._attempt
         attempt.first_byte_at = time.monotonic()
-        # Who reads the answer need not wait until this is noted.
-        noting = self._note_begun(attempt.plan, attempt.answer.usage, attempt.answer.message_id)
-        attempt.noting = asyncio.create_task(noting, name=f"begun {self.turn}")
         if self._shown:
             number = self._next_id()
             restart = own_frame(number, "restart", {"turn": self.turn})
