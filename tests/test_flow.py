@@ -136,6 +136,44 @@ async def test_what_a_taker_raises_ends_its_own_stream_alone(upstream: Recorder)
     await client.close()
 
 
+async def test_nothing_is_sent_before_what_is_first_is_done(upstream: Recorder) -> None:
+    client = Upstream(upstream.url, "sk-test-key", timeout_s=10, max_retries=0)
+    sent: list[int] = []
+
+    async def first() -> None:
+        for _ in range(2):
+            sent.append(len(upstream.exchanges))
+            await asyncio.sleep(0.1)
+
+    async with client.ask(b'{"stream":true}', stall_s=10, first=first()) as flowing:
+        await flowing.into(lambda _: None)
+    assert (sent, len(upstream.exchanges)) == ([0, 0], 1)
+    await client.close()
+
+
+async def test_who_gives_up_before_anything_is_sent_gives_up_what_is_first(upstream: Recorder) -> None:
+    client = Upstream(upstream.url, "sk-test-key", timeout_s=10, max_retries=0)
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def first() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def asking() -> None:
+        async with client.ask(b'{"stream":true}', stall_s=10, first=first()) as flowing:
+            await flowing.into(lambda _: None)
+
+    task = asyncio.create_task(asking())
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert (task.cancelled(), ended.is_set(), upstream.exchanges) == (True, True, [])
+    await client.close()
+
+
 async def test_who_gives_up_a_stream_that_is_read_in_rounds_leaves_them(upstream: Recorder) -> None:
     client = Upstream(upstream.url, "sk-test-key", timeout_s=10, max_retries=0)
     upstream.default = fall_silent

@@ -187,10 +187,7 @@ class Producer:
 
     async def _stream(self, body: bytes) -> None:
         services, attempt = self._services, self._attempt
-        opened = self._opening()
-        await services.ledger.open(opened)
-        attempt.opened, attempt.called_at = opened, time.monotonic()
-        async with services.upstream.ask(body, stall_s=services.stall_s) as flow:
+        async with services.upstream.ask(body, stall_s=services.stall_s, first=self._open()) as flow:
             attempt.streaming = True
             await flow.into(self._take)
 
@@ -206,11 +203,11 @@ class Producer:
             noting = self._note_begun(self._attempt.plan, self._attempt.answer.usage, self._attempt.answer.message_id)
             self._attempt.noting = asyncio.create_task(noting, name=f"begun {self.turn}")
 
-    def _opening(self) -> Call:
-        """The call that is about to be made."""
-        plan = self._attempt.plan
+    async def _open(self) -> None:
+        """Have the ledger know of the call that is about to be made."""
+        attempt, plan = self._attempt, self._attempt.plan
         assert plan is not None
-        return Call(
+        opened = Call(
             kind="ask",
             model=self.session.parameters["model"],
             digest=plan.digest,
@@ -219,6 +216,8 @@ class Producer:
             session=self.session.id,
             turn=self.turn,
         )
+        await self._services.ledger.open(opened)
+        attempt.opened, attempt.called_at = opened, time.monotonic()
 
     def _keep(self, event: Event, *, shows_text: bool) -> None:
         """Journal `event`, and when it was the first of its kind."""

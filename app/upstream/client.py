@@ -7,8 +7,9 @@ writes a prompt again. The SDK retries, within bounds: a `retry-after` longer th
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +32,17 @@ KEEP_S = 230.0
 SHORTEST_SECRET = 8
 # Encrypting 4 MB at once takes 15 ms of CPU, in which nothing else is done; in pieces of this size, a third of that.
 PIECE = 1 << 18
+# Of the loop: in each a task has its turn, then the one that it waits for, then the connection to Redis, which sends.
+ROUNDS = 4
 
 # The name is what the SDK gives its own `messages.create`: with it, a call has the SDK's span while traces are sent.
 _CALL: Any = {"headers": {"content-type": "application/json"}, "span_name": "anthropic.messages.create"}
 # A stream has no bound on the time between two reads: aiohttp would start a timer anew for each delta.
 _STREAMED: Any = {**_CALL, "timeout": httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)}
+
+
+# What must be done before the request of this task is sent: see `Upstream.ask`.
+_FIRST: ContextVar["asyncio.Task[None] | None"] = ContextVar("first", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ class Upstream:
             http_client=DefaultAioHttpClient(
                 timeout=httpx2.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
                 limits=httpx2.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=KEEP_S),
-                event_hooks={"response": [_refuse_long_waits]},
+                event_hooks={"request": [_wait_for_what_is_first], "response": [_refuse_long_waits]},
             ),
         )
 
@@ -82,11 +89,14 @@ class Upstream:
         return Reply(_text(message.get("id")), message["usage"])
 
     @asynccontextmanager
-    async def ask(self, body: bytes, *, stall_s: float) -> AsyncIterator[Flow]:
+    async def ask(
+        self, body: bytes, *, stall_s: float, first: Coroutine[Any, Any, None] | None = None
+    ) -> AsyncIterator[Flow]:
         """Send `body`, which asks for a stream, and have its events, which may not keep silent for more than `stall_s`
-        once it has begun. Raises `UpstreamError`, also in the middle of the events."""
+        once it has begun. Nothing is sent before `first` is done; it is given up if nothing will be. Raises `UpstreamError`,
+        also in the middle of the events."""
         with self._translated():
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s), _doing(first):
                 stream = await self._client.post(
                     "/v1/messages",
                     cast_to=Message,
@@ -150,6 +160,29 @@ def _sent(body: bytes, options: Any) -> Any:
         return {"content": body, "options": options}
     headers = {**options["headers"], "content-length": str(len(body))}
     return {"content": _Pieces(body), "options": {**options, "headers": headers}}
+
+
+@asynccontextmanager
+async def _doing(first: Coroutine[Any, Any, None] | None) -> AsyncIterator[None]:
+    """Have `first` done while the SDK makes its request, which takes it as long as a round trip to Redis takes."""
+    if first is None:
+        yield
+        return
+    task = asyncio.create_task(first)
+    before = _FIRST.set(task)
+    try:
+        # What it wants of Redis is on its way before the SDK begins.
+        for _ in range(ROUNDS):
+            await asyncio.sleep(0)
+        yield
+    finally:
+        _FIRST.reset(before)
+        task.cancel()
+
+
+async def _wait_for_what_is_first(_: httpx2.Request) -> None:
+    if (first := _FIRST.get()) is not None:
+        await first
 
 
 async def _refuse_long_waits(response: httpx2.Response) -> None:
