@@ -10,8 +10,8 @@ const question = /** @type {HTMLTextAreaElement|null} */ (document.getElementByI
 /** @type {Promise<import('./uploads.js').Adding>|null} */
 let made = null;
 
-/** @param {(adding: import('./uploads.js').Adding) => unknown} [act] */
-async function open(act) {
+/** @param {(adding: import('./uploads.js').Adding) => unknown} [act] what to begin with */
+export async function open(act) {
   if (!dialog.open) dialog.showModal();
   made ??= import('./uploads.js').then(({ Adding }) => new Adding(dialog));
   const adding = await made;

@@ -1,14 +1,16 @@
 // @ts-check
 /**
  * The context picker and the facts behind it. The server rendered both; this shows the one that is picked, has another model
- * answer about it, and deletes one that is the reader's own.
+ * answer about it, and replaces or deletes one that is the reader's own.
  */
+import { open } from './adding.js';
 import { call, Problem, send } from './api.js';
 import { confirmed } from './confirm.js';
 import { recall, retain } from './kept.js';
 import { size } from './numbers.js';
 
-/** @typedef {{titles: {title: string, bytes: number}[], instructions: string|null}} Inside */
+/** @typedef {Record<string, string|number|boolean|null>} Parameters as the API has them */
+/** @typedef {{name: string, titles: {title: string, bytes: number}[], instructions: string|null, parameters: Parameters}} Inside */
 
 /** @type {Map<string, Promise<Inside>>} */
 const known = new Map();
@@ -51,7 +53,9 @@ export class Contexts {
     for (const about of this.#abouts()) {
       about.addEventListener('toggle', () => about.open && this.#list(about));
       if (about.open) this.#list(about);
-      about.querySelector('.own button')?.addEventListener('click', () => this.#delete(about));
+      const [anew, gone] = about.querySelectorAll('.own button');
+      anew?.addEventListener('click', () => this.#replace(about));
+      gone?.addEventListener('click', () => this.#delete(about));
     }
     addEventListener('click', ({ target }) => {
       // What a dialog asks, it asks over a sheet that stays, and what is read at the side was opened from it.
@@ -152,6 +156,17 @@ export class Contexts {
       about.open = false;
     }
     return open.length > 0;
+  }
+
+  /** @param {HTMLDetailsElement} about that something else is to take the place of */
+  async #replace(about) {
+    const name = this.select.selectedOptions[0].textContent || '';
+    try {
+      const inside = await insideOf(about.dataset.context || '');
+      await open((adding) => adding.replace({ ...inside, name }));
+    } catch (error) {
+      /** @type {HTMLElement} */ (about.querySelector('.own span')).textContent = Problem.from(error).sentence;
+    }
   }
 
   /** @param {HTMLDetailsElement} about */

@@ -64,6 +64,13 @@ function grouped(sources, depth) {
   return [...groups];
 }
 
+/** @param {string} name @returns {boolean} whether the reader has a context of that name, which another then takes the place of */
+function isTaken(name) {
+  const options = document.querySelectorAll('#context option');
+  const abouts = [...document.querySelectorAll('details[data-context]')];
+  return abouts.some((about, at) => about.querySelector('.own') && options[at]?.textContent === name);
+}
+
 export class Adding {
   /** @type {Source[]} */
   #sources = [];
@@ -75,6 +82,8 @@ export class Adding {
   #looking = 0;
   /** @type {string|null} the conversation over what was added */
   #session = null;
+  /** @type {import('./contexts.js').Parameters|null} what there are no fields for here, of the context that is to be replaced */
+  #kept = null;
 
   /** @param {HTMLDialogElement} dialog */
   constructor(dialog) {
@@ -82,6 +91,7 @@ export class Adding {
     this.dialog = dialog;
     this.form = /** @type {HTMLFormElement} */ (find('form'));
     this.name = /** @type {HTMLInputElement} */ (find('[name=name]'));
+    this.replacing = /** @type {HTMLElement} */ (find('#replacing'));
     this.cites = /** @type {HTMLInputElement} */ (find('[name=citations]'));
     this.instructions = /** @type {HTMLTextAreaElement} */ (find('[name=instructions]'));
     this.urls = /** @type {HTMLTextAreaElement} */ (find('[name=urls]'));
@@ -107,7 +117,11 @@ export class Adding {
       else this.send();
     });
     this.cancelButton.addEventListener('click', () => this.cancel());
-    this.urls.addEventListener('input', () => this.#show());
+    for (const field of [this.urls, this.name]) field.addEventListener('input', () => this.#show());
+    dialog.addEventListener('close', () => {
+      // Who comes back may want to add something else.
+      if (this.#kept) this.#fill('', '', false, null);
+    });
     // While it is sending, Escape ends that, and not the dialog.
     dialog.addEventListener('cancel', (event) => {
       if (!this.#sending) return;
@@ -115,6 +129,24 @@ export class Adding {
       this.cancel();
     });
     this.#show();
+  }
+
+  /** What is added is to replace a context, and the model to be told the same. @param {import('./contexts.js').Inside} before */
+  replace({ name, instructions, parameters: { citations, ...kept } }) {
+    if (!this.#sending && !this.#session) this.#fill(name, instructions || '', Boolean(citations), kept);
+  }
+
+  /** @param {string} name @param {string} instructions @param {boolean} cites @param {import('./contexts.js').Parameters|null} kept */
+  #fill(name, instructions, cites, kept) {
+    this.name.value = name;
+    this.instructions.value = instructions;
+    this.cites.checked = cites;
+    this.#kept = kept;
+    this.#show();
+  }
+
+  get #replaces() {
+    return isTaken(this.name.value.trim());
   }
 
   /** @param {File[]} files */
@@ -195,6 +227,9 @@ export class Adding {
     if (this.cites.checked) form.append('citations', 'true');
     const instructions = this.instructions.value.trim();
     if (instructions) form.append('instructions', instructions);
+    for (const [name, value] of Object.entries((this.#replaces && this.#kept) || {})) {
+      if (value !== null) form.append(name, String(value));
+    }
     for (const address of addresses) form.append('urls', address);
     for (const { path, file } of this.#sources) form.append('files', file, path);
     this.#post(form, bytes, addresses.length > 0);
@@ -299,7 +334,8 @@ export class Adding {
     this.status.textContent = this.#looking ? 'Looking through it…' : this.#summary();
     this.name.placeholder = this.#usualName || 'A name';
     this.addButton.hidden = busy;
-    this.addButton.textContent = this.#session ? 'Ask about it' : 'Add';
+    this.addButton.textContent = this.#session ? 'Ask about it' : this.#replaces ? 'Replace' : 'Add';
+    this.replacing.hidden = !this.#replaces || fixed;
     this.addButton.disabled = this.#looking > 0;
     this.cancelButton.hidden = this.#session !== null;
     this.#showChosen(fixed);

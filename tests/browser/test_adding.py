@@ -418,6 +418,51 @@ def test_a_context_of_ones_own_is_deleted_from_its_sheet_and_no_other(chat: Chat
     expect(refused.get_by_role("alert")).to_contain_text("was deleted")
 
 
+def test_a_context_of_ones_own_is_replaced_by_another_version_that_is_told_the_same(chat: Chat, tmp_path: Path) -> None:
+    page, picker, adding = chat.page, chat.page.get_by_label("Context"), Dialog(chat.page)
+    told: dict[str, Any] = {"instructions": "Be brief.", "citations": True, "effort": "low", "ttl": "1h"}
+    made = chat.add_context("Mine", {"a.md": f"{uuid4()} {LONG}"}, **told)
+    chat.open(f"/?context={made}")
+    chat.expect_state(chat.ask("What is in here?"), "done")
+    before = page.url
+
+    # Who changes their mind adds something else under its own name.
+    own(chat).get_by_role("button", name="Replace…").click()
+    replace = adding.root.get_by_role("button", name="Replace", exact=True)
+    expect(replace).to_be_visible()
+    expect(adding.name).to_have_value("Mine")
+    expect(adding.name).to_have_accessible_description(
+        "Replaces yours of that name. Conversations about that one can go on for a day."
+    )
+    page.keyboard.press("Escape")
+    adding.open()
+    expect(adding.add).to_be_visible()
+    expect(adding.name).to_have_value("")
+    expect(page.get_by_label("Instructions")).to_have_value("")
+    page.keyboard.press("Escape")
+
+    own(chat).get_by_role("button", name="Replace…").click()
+    adding.name.fill("Mine, too")
+    expect(adding.add).to_be_visible()
+    adding.name.fill("Mine")
+    (tmp_path / "b.md").write_text(f"{uuid4()} {LONG}")
+    adding.pick(tmp_path / "b.md")
+    replace.click()
+    page.wait_for_url(lambda url: url.endswith("#question") and url.split("#")[0] != before)
+    expect(picker.locator("option")).to_have_text(["asyncio", "Mine"])
+    now = page.request.get(f"{chat.url}/api/contexts/{picker.input_value()}").json()
+    assert ([one["title"] for one in now["titles"]], now["instructions"]) == (["b.md"], "Be brief.")
+    assert {name: now["parameters"][name] for name in ("citations", "effort", "ttl")} == {
+        "citations": True,
+        "effort": "low",
+        "ttl": "1h",
+    }
+
+    page.goto(before)
+    expect(chat.turns).to_have_count(1)
+    chat.expect_state(chat.ask("And now?"), "done")
+
+
 def test_of_two_contexts_with_the_same_content_the_one_that_is_picked_is_shown_and_deleted(chat: Chat) -> None:
     page, text = chat.page, f"{uuid4()} {LONG}"
     made = [chat.add_context(name, {"a.md": text}) for name in ("This/one", "That one")]
