@@ -18,6 +18,7 @@ from app.access.apikeys import ApiKeys
 from app.bench import BenchFailed
 from app.contexts.drafts import InvalidDraft
 from app.contexts.library import ContextTooLarge, Library
+from app.models import set_local_models
 from app.processes import CannotStart, EmbeddedRedis, undisturbed
 from app.prompt.context import DEFAULT_MAX_TOKENS
 from app.refused import Refused
@@ -130,7 +131,7 @@ def _add_contexts(commands: "Commands[argparse.ArgumentParser]") -> None:
     add.add_argument(
         "--citations", action="store_true", help="have answers say where in the documents they have it from"
     )
-    add.set_defaults(run=lambda parsed: _with_library(lambda library: shelf.add(library, parsed, _settings().model)))
+    add.set_defaults(run=_add_context)
     listing = actions.add_parser("list", help="list the contexts", description="List the contexts.")
     listing.set_defaults(run=lambda _: _with_library(shelf.list_all))
     show = actions.add_parser("show", help="show one context", description="Show one context and its documents.")
@@ -288,6 +289,12 @@ def _say_sandbox(url: str) -> None:
 def _redis_url(settings: Settings) -> Iterator[str]:
     with ExitStack() as stack:
         yield settings.redis_url or stack.enter_context(EmbeddedRedis(settings.data_dir)).url
+
+
+def _add_context(parsed: argparse.Namespace) -> None:
+    settings = _settings()
+    set_local_models({}, usable=settings.usable_models)
+    _with_library(lambda library: shelf.add(library, parsed, settings.model))
 
 
 def _with_library(action: Callable[[Library], Awaitable[None]]) -> None:

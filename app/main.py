@@ -82,7 +82,8 @@ def create_app(
     settings: Settings, *, redis_url: str, base_url: str | None, api_key: str, fetcher: Fetcher | None = None
 ) -> FastAPI:
     """The application over a Redis and an upstream that are there already, or will be; `fetcher` is for tests."""
-    set_local_models(load_prices(settings.prices) if settings.prices else {}, named=[settings.model])
+    prices = load_prices(settings.prices) if settings.prices else {}
+    set_local_models(prices, named=[settings.model], usable=settings.usable_models)
     limited = settings.limits == "on"
     store = Store(redis_url)
     upstream = Upstream(base_url, api_key, timeout_s=settings.upstream_timeout_s, max_retries=settings.upstream_retries)

@@ -6,7 +6,7 @@ that source says; sources are pages of Anthropic's public documentation, under `
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
@@ -180,6 +180,8 @@ _DATED = re.compile(r"-\d{8}$")
 
 # Rows that this deployment's settings add to the table, or put in the place of its own.
 _LOCAL: dict[str, Model] = {}
+# The models that may be asked here; empty for any.
+_USABLE: list[str] = []
 
 
 def find_model(model: str) -> Model:
@@ -192,14 +194,31 @@ def is_known(model: str) -> bool:
     return model in _LOCAL or model in MODELS
 
 
+def refusal(model: str) -> str | None:
+    """Why `model` may not be asked here; None if it may."""
+    if not _USABLE or model in _USABLE:
+        return None
+    return f"{model} is not asked here; {', '.join(_USABLE)} can be"
+
+
+def usable_model(model: str) -> str:
+    """`model`, or the first that may be asked here instead."""
+    return model if refusal(model) is None else _USABLE[0]
+
+
 def offered_models() -> list[Model]:
-    """What a reader can choose from: the deployment's own first, and of the table no dated one of a model that is there."""
+    """What a reader can choose from: what may be asked here, or else the deployment's own first, and of the table no dated
+    one of a model that is there."""
+    if _USABLE:
+        return [find_model(model) for model in _USABLE]
     others = [model for id, model in MODELS.items() if id not in _LOCAL and not _DATED.search(id)]
     return [*_LOCAL.values(), *others]
 
 
-def set_local_models(prices: Mapping[str, Prices], named: Iterable[str] = ()) -> None:
-    """From now on in this process, models cost what `prices` says, at every length, and the ones `named` have a row."""
+def set_local_models(prices: Mapping[str, Prices], named: Iterable[str] = (), usable: Sequence[str] = ()) -> None:
+    """From now on in this process, models cost what `prices` says, at every length, the ones `named` have a row, and those
+    that are `usable` alone may be asked, or any if none is."""
+    _USABLE[:] = usable
     _LOCAL.clear()
-    _LOCAL.update({model: find_model(model) for model in named})
+    _LOCAL.update({model: find_model(model) for model in (*named, *usable)})
     _LOCAL.update({id: replace(find_model(id), prices=own, tier=None, prices_above=None) for id, own in prices.items()})

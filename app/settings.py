@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.ledger.prices import load_prices
@@ -87,6 +87,13 @@ def _long_enough(value: SecretStr) -> SecretStr:
     return value
 
 
+def _with_the_default(value: str, info: ValidationInfo) -> str:
+    default = info.data.get("model")
+    if _listed(value) and default is not None and default not in _listed(value):
+        raise ValueError(f"{default}, which HEADSTART_MODEL names, is not among them")
+    return value
+
+
 def _price_list(value: Path) -> Path:
     load_prices(value)
     return value
@@ -122,6 +129,10 @@ class Settings(BaseSettings):
         "(docs/operations.md). Without it, an embedded Redis.",
     )
     model: str = Field(default=DEFAULT_MODEL, description="The model of contexts that name none.")
+    models: Annotated[str, AfterValidator(_with_the_default)] = Field(
+        default="",
+        description="The models that may be asked, comma-separated, in the order they are offered in; without it, any.",
+    )
     prices: Annotated[Path, AfterValidator(_price_list)] | None = Field(
         default=None,
         description="A JSON file of prices that differ from the table's, or are not in it (docs/dashboard.md).",
@@ -265,6 +276,11 @@ class Settings(BaseSettings):
         password = urlsplit(self.redis_url or "").password or ""
         given = [key.get_secret_value() for key in keys if key is not None]
         return tuple(secret for secret in (*given, password, unquote(password)) if secret)
+
+    @property
+    def usable_models(self) -> tuple[str, ...]:
+        """The models that may be asked; empty for any."""
+        return _listed(self.models)
 
     @property
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.contexts.documents import Collected
 from app.contexts.uploads import collect_uploaded
-from app.models import find_model
+from app.models import find_model, refusal
 from app.prompt.context import (
     DEFAULT_MAX_TOKENS,
     AnyDocument,
@@ -48,6 +48,8 @@ class Draft:
 
     def context(self) -> Context:
         """The context it makes. Raises `InvalidDraft` with the field and, for a text, the position."""
+        if (refused := refusal(self.model)) is not None:
+            raise InvalidDraft("model", refused)
         try:
             parameters = Parameters(
                 self.model,

@@ -1,0 +1,85 @@
+"""The models that may be asked, where the operator has said which: nobody names another one."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from pydantic import ValidationError
+
+from app.models import set_local_models
+from app.settings import Settings
+from tests.client import Client
+from tests.commands import headstart
+from tests.recorder import Recorder
+from tests.running import RedisProcess, serving
+
+CHEAP, USUAL, DEAR = "claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5"
+ONLY = f"{USUAL}, {CHEAP}"
+DOCUMENTS = [{"title": "a", "text": "alpha"}]
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    yield
+    set_local_models({})
+
+
+@pytest.fixture
+def narrowed(client: Client, redis: RedisProcess, upstream: Recorder) -> Iterator[Client]:
+    """The same owner's, of a server that asks two models alone, after one that asked any."""
+    client.add_context(name="dear", model=DEAR)
+    with serving(redis.url, upstream.url, models=ONLY) as url, httpx2.Client(base_url=url, timeout=30) as http:
+        http.cookies.update(dict(client.http.cookies))
+        yield Client(http)
+
+
+def refused(response: httpx2.Response) -> str:
+    assert response.status_code == 422, response.text
+    (error,) = response.json()["errors"]
+    assert error["field"] == "model"
+    return str(error["message"])
+
+
+def test_what_names_another_is_refused_and_told_which_can_be_asked(narrowed: Client) -> None:
+    said = f"{DEAR} is not asked here; {ONLY} can be"
+    assert (
+        refused(narrowed.http.post("/api/contexts", json={"name": "a", "model": DEAR, "documents": DOCUMENTS})) == said
+    )
+    files = {"files": ("a.txt", b"alpha")}
+    assert refused(narrowed.http.post("/api/contexts", data={"name": "a", "model": DEAR}, files=files)) == said
+    narrowed.add_context(name="cheap", model=CHEAP)
+    assert refused(narrowed.http.post("/api/sessions", json={"context": "cheap", "model": DEAR})) == said
+    assert narrowed.http.post("/api/sessions", json={"context": "cheap", "model": USUAL}).json()["model"] == USUAL
+
+
+def test_a_context_whose_own_may_not_be_asked_any_more_is_asked_with_the_first_that_may(
+    narrowed: Client, upstream: Recorder
+) -> None:
+    session = narrowed.http.post("/api/sessions", json={"context": "dear"}).json()
+    assert session["model"] == USUAL
+    assert narrowed.ask(session["session"], "Who?")[-1].name == "verdict"
+    assert upstream.asks[-1].json["model"] == USUAL
+
+
+def test_the_page_offers_them_alone_in_their_order(narrowed: Client) -> None:
+    page = narrowed.http.get("/").text
+    offered = re.search(r'<datalist id="models">(.*?)</datalist>', page, re.S)
+    assert offered is not None
+    assert re.findall(r'value="([^"]+)"', offered[1]) == [USUAL, CHEAP]
+    # Of the context whose own is another, too.
+    assert f'<span class="model">{USUAL}</span>' in page and DEAR not in page
+
+
+def test_the_command_refuses_another_too(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("alpha")
+    ended = headstart("contexts", "add", "a", "a.md", "--model", DEAR, home=tmp_path, HEADSTART_MODELS=ONLY)
+    assert (ended.code, f"{DEAR} is not asked here; {ONLY} can be" in ended.text) == (1, True), ended.text
+
+
+def test_the_usual_model_must_be_among_them() -> None:
+    with pytest.raises(ValidationError, match=f"{USUAL}, which HEADSTART_MODEL names, is not among them"):
+        Settings(_env_file=None, models=CHEAP)  # type: ignore[call-arg]
+    assert Settings(_env_file=None, model=CHEAP, models=CHEAP).usable_models == (CHEAP,)  # type: ignore[call-arg]
+    assert Settings(_env_file=None, models=" , ").usable_models == ()  # type: ignore[call-arg]
