@@ -17,11 +17,11 @@ from tests.running import RedisProcess, serving
 # A file's tests run one after the other, beside other files: those that take longest are begun first, so that none of
 # them is waited for alone in the end.
 LONGEST = (
-    "test_takeover", "browser/test_access", "browser/test_chat", "test_serve", "browser/test_reading",
-    "browser/test_dashboard", "browser/test_resuming", "test_faults", "browser/test_conversations", "test_rolling",
-    "browser/test_trouble", "test_chaos", "test_attempts", "browser/test_adding", "browser/test_embed_network",
-    "browser/test_embed", "browser/test_page", "test_cli", "browser/test_sources", "test_processes", "test_stats",
-    "sandbox/test_model_based", "test_logs", "web/test_fuzzing", "test_bench", "test_lost_answers", "test_warm",
+    "browser/test_conversations", "browser/test_access", "test_serve", "browser/test_reading", "test_takeover",
+    "browser/test_adding", "browser/test_chat", "test_cli", "browser/test_trouble", "test_cluster", "browser/test_early",
+    "browser/test_page", "test_bench", "web/test_fuzzing", "browser/test_models", "browser/test_dashboard", "test_faults",
+    "browser/test_resuming", "browser/test_embed", "browser/test_sources", "test_rolling", "test_attempts",
+    "sandbox/test_fuzz", "test_chaos", "prompt/test_bodies", "browser/test_embed_network", "test_lost_answers", "test_stats",
 )  # fmt: skip
 
 
@@ -43,6 +43,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("ours")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores, as a test waits about as long as it works; each brings a browser of its own."""
+    return min(8, (os.cpu_count() or 1) + 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
