@@ -4,13 +4,14 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from redis import Redis
 
 import app.store
 from app.store import connection, keys
@@ -102,6 +103,23 @@ def test_a_turn_that_its_own_process_takes_over_before_it_hears_that_it_was_acce
         assert len(upstream.asks) == 2
 
 
+def test_a_turn_that_has_ended_before_its_own_process_hears_that_it_was_accepted_is_not_asked_again(
+    way: Losing, upstream: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(way.url, upstream.url) as url, httpx2.Client(base_url=url, timeout=30) as http:
+        client = Client(http)
+        client.add_context()
+        session = client.start()["session"]
+        assert client.ask(session, "Before?")[-1].name == "verdict"
+        monkeypatch.setattr(asking, "VOUCHED_MS", 0)
+        monkeypatch.setattr(connection, "PAUSES_S", (5.0,))
+        way.arm(script("accept_turn"))
+        got = client.ask(session, "Lost?")
+        assert (got[0].name, got[-1].name) == ("turn", "verdict")
+        assert [turn["question"] for turn in client.session(session)["turns"]] == ["Before?", "Lost?"]
+        assert len(upstream.asks) == 2
+
+
 def test_a_question_follows_what_was_answered_elsewhere_while_it_was_on_its_way(
     way: Losing, upstream: Recorder, redis: RedisProcess
 ) -> None:
@@ -126,6 +144,47 @@ def test_a_question_follows_what_was_answered_elsewhere_while_it_was_on_its_way(
     sent = upstream.asks[-1].body
     assert sent.index(b"Meanwhile?") < sent.index(b"Late?")
     assert len(upstream.asks) == 2
+
+
+def test_a_fork_after_a_turn_that_ends_meanwhile_has_all_of_it_or_is_refused(
+    way: Losing, upstream: Recorder, redis: RedisProcess
+) -> None:
+    with (
+        serving(way.url, upstream.url) as slow_url,
+        serving(redis.url, upstream.url) as url,
+        httpx2.Client(base_url=slow_url, timeout=30) as slow_http,
+        httpx2.Client(base_url=url, timeout=30) as http,
+        ThreadPoolExecutor() as threads,
+    ):
+        client = Client(http)
+        client.add_context()
+        slow_http.cookies.update(dict(http.cookies))
+        with half_answered(client, upstream) as (session, _, stream):
+            way.hold(keys.ends(session).encode())
+            forking = threads.submit(slow_http.post, f"/api/sessions/{session}/fork", json={"after_turn": 1})
+            held: list[Future[Any]] = [forking, threads.submit(way.lost.wait, 30)]
+            wait(held, return_when=FIRST_COMPLETED)
+            upstream.release()
+            assert list(stream)[-1].name == "verdict"
+            way.release()
+            way.lost.set()
+            forked = forking.result()
+        if forked.status_code == 201:
+            assert client.ask(forked.json()["session"], "And?")[-1].name == "verdict"
+        else:
+            assert (forked.status_code, forked.json()["code"]) == (422, "invalid_request")
+
+
+def test_a_session_that_is_never_as_it_was_looked_at_is_an_error_and_no_loop(
+    client: Client, redis: RedisProcess
+) -> None:
+    client.add_context()
+    session = client.start()["session"]
+    with Redis.from_url(redis.url) as direct:
+        direct.rpush(keys.ends(session), "[]")
+        refused = client.http.post(f"/api/sessions/{session}/ask", json={"question": "Why?"})
+        assert (refused.status_code, refused.json()["code"]) == (500, "internal_error")
+        assert direct.exists(keys.turn_list(session)) == 0
 
 
 def test_a_stop_that_was_answered_is_kept_for_whoever_has_the_turn(

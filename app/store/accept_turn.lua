@@ -6,6 +6,8 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
 local running = redis.call('HGET', KEYS[1], 'running')
 -- One that was started already, and whose answer got lost, is not another one.
 if running == ARGV[1] then return '' end
+-- Nor is one that has ended by now.
+if redis.call('EXISTS', KEYS[2]) == 1 then return ARGV[1] end
 if running and running ~= '' then return running end
 if redis.call('LLEN', KEYS[5]) ~= tonumber(ARGV[3]) then return 'grown' end
 local number = redis.call('RPUSH', KEYS[4], ARGV[1])

@@ -60,7 +60,7 @@ class Standing:
 
 
 class Grown(Exception):
-    """The session has more complete turns than it had when it was looked at."""
+    """The session does not have as many complete turns as it had when it was looked at."""
 
 
 class Turns:
@@ -79,8 +79,8 @@ class Turns:
     ) -> str | None:
         """Start `turn` with its first event, unless the session runs another, or has other than `complete` complete turns.
 
-        Answers None when it started, the running turn's id when there is one. Raises `LookupError` without a session, and
-        `Grown`.
+        Answers None when it started, the running turn's id when there is one, and its own when it was started before and has
+        ended. Raises `LookupError` without a session, and `Grown`.
         """
         answer = await self._store.run(
             "accept_turn",

@@ -25,6 +25,8 @@ from app.turns.watch import VOUCHED_MS, Watch
 from app.warm.expecting import Plan
 
 MAX_REQUEST_BYTES = 32_000_000
+# How often a session that grows while a question is on its way is looked at again. Each time another one was answered.
+LOOKS = 3
 # Leaving a turn takes a few round trips to Redis; clients wait no longer for one that is away.
 LEAVE_WITHIN_S = 1.0
 
@@ -131,14 +133,16 @@ class Asking:
     async def ask(self, session: SessionRecord, question: str) -> str:
         """Accept `question` and begin to answer it; the turn's id.
 
-        Raises `TurnRunning`, `RequestTooLarge`, `Draining`, and `UnknownSession` when the session was erased meanwhile.
+        Raises `TurnRunning`, `RequestTooLarge`, `Draining`, `UnknownSession` when the session was erased meanwhile, and
+        `Grown` when it has grown again and again.
         """
         asked_at = time.monotonic()
-        while True:
+        for _ in range(LOOKS):
             try:
                 return await self._ask(session, question, asked_at)
             except Grown:
                 session = await self._find_session(session.id, session.owner)
+        return await self._ask(session, question, asked_at)
 
     async def _ask(self, session: SessionRecord, question: str, asked_at: float) -> str:
         """As `ask`. Raises `Grown` when another question of the session was answered since it was looked at."""
@@ -168,8 +172,8 @@ class Asking:
         except BaseException:
             await self._services.coordinator.release(plan)
             raise
-        if turn in self._running:
-            # Redis said so late that it was accepted that we have found it ourselves, as one that nobody produces.
+        if first is None or turn in self._running:
+            # Redis said so late that it was accepted that it was found meanwhile, as one that nobody produces.
             await self._services.coordinator.release(plan)
             return turn
         feed = self.journal.open(session.id, turn, first)
@@ -218,7 +222,10 @@ class Asking:
             said.append(self._services.listing.note(session.owner, Place(asked_ms, session.id)))
         return said
 
-    async def _accept(self, session: SessionRecord, turn: str, question: str, asked_ms: int, plan: Plan) -> Entry:
+    async def _accept(
+        self, session: SessionRecord, turn: str, question: str, asked_ms: int, plan: Plan
+    ) -> Entry | None:
+        """The turn's first event; None when it has ended already."""
         number = event_id(0, 1)
         first = first_entry(own_frame(number, "turn", self._first_event(FirstEvent(session.id, turn, plan))))
         fields: dict[str, str | int] = {"session": session.id, "question": question, "asked_ms": asked_ms}
@@ -233,6 +240,8 @@ class Asking:
         except Grown:
             await self._services.turns.forget_running(turn)
             raise
+        if running == turn:
+            return None
         if running is not None:
             await self._services.turns.forget_running(turn)
             raise TurnRunning(running)

@@ -151,8 +151,9 @@ class Conversations:
         Raises `NoSuchTurn` when that turn added nothing to the transcript, `ContextGone`, and `UnknownSession` when
         `record` was erased before its copy was made.
         """
-        transcript = await self._prefixes.of(record)
+        # In this order: a turn that ends meanwhile is not one that counts as complete and is missing from the transcript.
         turns = (await self._turns.of_session(record.id))[:after_turn]
+        transcript = await self._prefixes.of(record)
         if len(turns) < after_turn or any(turn["state"] == TurnState.RUNNING for turn in turns):
             raise NoSuchTurn(after_turn)
         complete = max((int(turn.get("complete", 0)) for turn in turns), default=0)
