@@ -201,11 +201,6 @@ def refusal(model: str) -> str | None:
     return f"{model} is not asked here; {', '.join(_USABLE)} can be"
 
 
-def usable_model(model: str) -> str:
-    """`model`, or the first that may be asked here instead."""
-    return model if refusal(model) is None else _USABLE[0]
-
-
 def offered_models() -> list[Model]:
     """What a reader can choose from: what may be asked here, or else the deployment's own first, and of the table no dated
     one of a model that is there."""

@@ -280,7 +280,7 @@ class Settings(BaseSettings):
     @property
     def usable_models(self) -> tuple[str, ...]:
         """The models that may be asked; empty for any."""
-        return _listed(self.models)
+        return tuple(dict.fromkeys(_listed(self.models)))
 
     @property
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:

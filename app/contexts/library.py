@@ -3,13 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from app.contexts.passages import Passage, passage, reading
 from app.contexts.sample import SAMPLE_NAME, sample_context
-from app.models import Model, find_model
-from app.prompt.context import Context, Document, Parameters, Pdf, pages
+from app.models import Model, find_model, offered_models, refusal
+from app.prompt.context import Context, Document, InvalidContext, Parameters, Pdf, pages
 from app.prompt.lint import lint_context
 from app.prompt.parameters import check_pages, check_parameters
 from app.prompt.render import read_document, render_fragments
@@ -224,6 +224,25 @@ def _too_much(full: Full, size: int, most_bytes: int | None) -> TooManyContexts 
     return TooManyBytes(
         f"your contexts have {full.held:,} bytes and this one {size:,}; together they may have {most_bytes or 0:,}"
     )
+
+
+def usable_model(view: ContextView) -> str:
+    """The model that is asked about a context: its own, or where that may not be asked here (any more), the first that may
+    and takes it as it is; the first of all, if none does."""
+    if refusal(view.parameters.model) is None:
+        return view.parameters.model
+    offered = offered_models()
+    return next((model for model in offered if _takes(model, view)), offered[0]).id
+
+
+def _takes(model: Model, view: ContextView) -> bool:
+    try:
+        check_parameters(replace(view.parameters, model=model.id), model)
+        check_pages(view.pages, model)
+        check_size(view.bytes, view.parameters, model, view.pdf_bytes)
+    except (InvalidContext, ContextTooLarge):
+        return False
+    return True
 
 
 def check_size(size: int, parameters: Parameters, model: Model, pdf_bytes: int = 0) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import Any
 
-from app.models import find_model, refusal, usable_model
+from app.models import find_model, refusal
 from app.prompt.context import InvalidContext, Parameters, Ttl
 from app.prompt.parameters import check_pages, check_parameters
 from app.prompt.prefix import Transcript, append_turn
@@ -85,17 +85,14 @@ class Conversations:
         model: str | None = None,
         isolated: bool = False,
     ) -> SessionRecord:
-        """A new session over `context`, asked with `parameters`, or with those and another `model`: a given one, or where
-        their own may not be asked here (any more), the first that may.
+        """A new session over `context`, asked with `parameters`, or with those and another `model`.
 
-        Raises `ContextGone`, and `InvalidModel` when a given one may not be asked, or does not take the parameters.
+        Raises `ContextGone`, and `InvalidModel` when the model may not be asked here, or does not take the parameters.
         """
         pdf_bytes, pages = await self._prefixes.pdfs(context)
-        if model is None:
-            model = usable_model(parameters.model)
-        elif (refused := refusal(model)) is not None:
+        if (refused := refusal(model or parameters.model)) is not None:
             raise InvalidModel(refused)
-        if model != parameters.model:
+        if model is not None and model != parameters.model:
             parameters = replace(parameters, model=model)
             try:
                 check_parameters(parameters, find_model(model))

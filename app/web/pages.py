@@ -5,7 +5,8 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from app.models import offered_models, usable_model
+from app.contexts.library import usable_model
+from app.models import offered_models
 from app.turns.conversations import Session, UnknownSession
 from app.web.codes import CODES
 from app.web.dashboard import Span, view
@@ -25,7 +26,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 async def chat(request: Request, rooms: InRooms, asker: Asker) -> HTMLResponse:
     """The chat page."""
     views = await rooms.library.all(asker)
-    contexts = [context_json(view) | {"model": usable_model(view.parameters.model)} for view in views]
+    contexts = [context_json(view) | {"model": usable_model(view)} for view in views]
     ids = [context["context"] for context in contexts]
     opened = await _opened(request, rooms, asker)
     asked_for = opened.context if opened else request.query_params.get("context")

@@ -116,7 +116,7 @@ class SessionBody(Taken):
     context: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS, examples=["asyncio"])]
     """Its id or name."""
     model: Annotated[str, _MODEL] | None = None
-    """By default the context's."""
+    """By default the context's, or one that takes it where that may not be asked (`HEADSTART_MODELS`)."""
     isolation: Literal["shared", "session"] = "shared"
     """`session`: share the cache with nobody; it costs a warm of its own."""
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from app import tracing
+from app.contexts.library import usable_model
 from app.turns.asking import Draining
 from app.turns.conversations import Session
 from app.warm.state import WarmRecord, warm_json
@@ -53,7 +54,7 @@ async def create_session(body: SessionBody, rooms: InRooms, visitor: Visiting, r
             context.id,
             context.name,
             context.parameters,
-            model=body.model,
+            model=body.model or usable_model(context),
             isolated=body.isolation == "session",
         )
     return await _begun(rooms, session, response)

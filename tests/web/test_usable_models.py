@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -61,6 +62,31 @@ def test_a_context_whose_own_may_not_be_asked_any_more_is_asked_with_the_first_t
     assert session["model"] == USUAL
     assert narrowed.ask(session["session"], "Who?")[-1].name == "verdict"
     assert upstream.asks[-1].json["model"] == USUAL
+
+
+@pytest.mark.parametrize(
+    ("models", "fields", "asked"),
+    [
+        pytest.param("claude-haiku-5-5,claude-sonnet-5-5", {"thinking": "between_tools"}, USUAL, id="thinking"),
+        pytest.param("claude-haiku-4-5,claude-sonnet-5-5", {"effort": "xhigh"}, USUAL, id="effort"),
+        pytest.param(
+            "claude-haiku-4-5,claude-sonnet-5-5",
+            {"documents": [{"title": "a", "text": "alpha " * 200_000}]},
+            USUAL,
+            id="size",
+        ),
+    ],
+)
+def test_it_is_the_first_that_takes_the_context(
+    client: Client, redis: RedisProcess, upstream: Recorder, models: str, fields: dict[str, Any], asked: str
+) -> None:
+    client.add_context(name="dear", model=DEAR if "thinking" not in fields else "house-model", **fields)
+    with (
+        serving(redis.url, upstream.url, models=models, model=asked) as url,
+        httpx2.Client(base_url=url, timeout=30, cookies=dict(client.http.cookies)) as http,
+    ):
+        assert Client(http).start("dear")["model"] == asked
+        assert f'<span class="model">{asked}</span>' in http.get("/?context=dear").text
 
 
 def test_the_page_offers_them_alone_in_their_order(narrowed: Client) -> None:
