@@ -108,12 +108,14 @@ class RedisProcess:
 
 @contextmanager
 def serving(redis_url: str, base_url: str, **settings: Any) -> Iterator[str]:
-    """Headstart in a thread of this process, over a Redis and an upstream; its URL. `fetcher` is no setting."""
+    """Headstart in a thread of this process, over a Redis and an upstream; its URL. No settings are `fetcher`, and the port
+    to `listen` at."""
     fetcher: Fetcher | None = settings.pop("fetcher", None)
+    port: int = settings.pop("listen", 0)
     given: dict[str, Any] = {"_env_file": None, "upstream_retries": 0, **GENEROUS, **settings}
     configured = Settings(**given)
     app = create_app(configured, redis_url=redis_url, base_url=base_url, api_key="sk-test-key", fetcher=fetcher)
-    listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+    listening = socket.create_server(("127.0.0.1", port), backlog=512)
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -10,9 +10,15 @@ const question = /** @type {HTMLTextAreaElement|null} */ (document.getElementByI
 /** @type {Promise<import('./uploads.js').Adding>|null} */
 let made = null;
 
-/** @param {(adding: import('./uploads.js').Adding) => unknown} [act] what to begin with */
-export async function open(act) {
-  if (!dialog.open) dialog.showModal();
+/** @type {HTMLElement|null} has the focus when the dialog is closed */
+let next = question;
+
+/** @param {(adding: import('./uploads.js').Adding) => unknown} [act] what to begin with @param {HTMLElement|null} [after] has the focus afterwards */
+export async function open(act, after = question) {
+  if (!dialog.open) {
+    next = after;
+    dialog.showModal();
+  }
   made ??= import('./uploads.js').then(({ Adding }) => new Adding(dialog));
   const adding = await made;
   await act?.(adding);
@@ -42,4 +48,4 @@ addEventListener('dragover', (event) => {
 addEventListener('drop', () => document.body.classList.remove('dropping'));
 // Files that were dropped or pasted, also before this was there: boot.js takes them.
 addEventListener('brought', (event) => open((adding) => adding.takeEntries(/** @type {CustomEvent} */ (event).detail)));
-dialog.addEventListener('close', () => question?.focus());
+dialog.addEventListener('close', () => next?.focus());

@@ -34,6 +34,9 @@ const MODELS = 'headstart.models';
 /** @param {HTMLElement} about a context @returns {string} what answers about it unless somebody chose */
 const ownModel = (about) => about.querySelector('.model')?.textContent || '';
 
+/** What can be chosen. */
+const offered = () => /** @type {NodeListOf<HTMLOptionElement>} */ (document.querySelectorAll('#models option'));
+
 export class Contexts {
   /** @type {Map<string, string>} by context, the model that was chosen for new conversations in place of its own */
   #models = new Map(recall('sessionStorage', MODELS));
@@ -54,7 +57,7 @@ export class Contexts {
       about.addEventListener('toggle', () => about.open && this.#list(about));
       if (about.open) this.#list(about);
       const [anew, gone] = about.querySelectorAll('.own button');
-      anew?.addEventListener('click', () => this.#replace(about));
+      anew?.addEventListener('click', () => this.#replace(about, /** @type {HTMLElement} */ (anew)));
       gone?.addEventListener('click', () => this.#delete(about));
     }
     addEventListener('click', ({ target }) => {
@@ -68,20 +71,28 @@ export class Contexts {
     return this.select.value;
   }
 
+  /** It may be one that was offered once. @returns {string|undefined} */
+  get #chosen() {
+    const model = this.#models.get(this.value);
+    return [...offered()].some(({ value }) => value === model) ? model : undefined;
+  }
+
   /** What a new conversation is opened with. @returns {{context: string, model?: string}} */
   get chosen() {
-    const model = this.#models.get(this.value);
+    const model = this.#chosen;
     return model ? { context: this.value, model } : { context: this.value };
   }
 
   /** Says which model answers. @param {string} [model] of the conversation on the page; without it, of a new one */
-  answeredBy(model = this.#models.get(this.value)) {
+  answeredBy(model = this.#chosen) {
     // Two may be the same but for their names.
     for (const about of this.#abouts()) {
       if (about.dataset.context !== this.value) continue;
+      const before = about.dataset.model;
       about.dataset.model = model ?? ownModel(about);
       /** @type {HTMLElement} */ (about.querySelector('summary span')).textContent = about.dataset.model === ownModel(about) ? '' : ` · ${model}`;
-      if (about.open) this.#offer(about);
+      // What is being chosen there stays when it is said again.
+      if (about.open && about.dataset.model !== before) this.#offer(about);
     }
   }
 
@@ -93,12 +104,11 @@ export class Contexts {
     const shown = about.dataset.model ?? ownModel(about);
     if (!known) {
       Object.assign(select, { ariaLabel: 'The model that answers', title: 'With its price for a million tokens' });
-      for (const option of /** @type {NodeListOf<HTMLOptionElement>} */ (document.querySelectorAll('#models option'))) {
-        const small = Number(option.dataset.holds) < Number(about.dataset.tokens);
-        const offered = new Option(option.text, option.value);
-        offered.disabled = small;
-        if (small) offered.text = `${option.value} (too small for this)`;
-        select.add(offered);
+      for (const { text, value, dataset } of offered()) {
+        const small = Number(dataset.holds) < Number(about.dataset.tokens);
+        const option = new Option(small ? `${value} (too small for this)` : text, value);
+        option.disabled = small;
+        select.add(option);
       }
       const begin = document.createElement('button');
       Object.assign(begin, { type: 'button', textContent: 'Begin it' });
@@ -118,7 +128,11 @@ export class Contexts {
       own.hidden = true;
       own.after(select, later);
     }
-    if (![...select.options].some(({ value }) => value === shown)) select.add(new Option(shown), 0);
+    if (![...select.options].some(({ value }) => value === shown)) {
+      select.add(new Option(shown), 0);
+      // A conversation may have one that is not offered; a context's own is.
+      select.options[0].disabled = shown !== ownModel(about);
+    }
     select.value = shown;
     later.replaceChildren();
   }
@@ -158,12 +172,13 @@ export class Contexts {
     return open.length > 0;
   }
 
-  /** @param {HTMLDetailsElement} about that something else is to take the place of */
-  async #replace(about) {
+  /** @param {HTMLDetailsElement} about that something else is to take the place of @param {HTMLElement} button */
+  async #replace(about, button) {
     const name = this.select.selectedOptions[0].textContent || '';
     try {
       const inside = await insideOf(about.dataset.context || '');
-      await open((adding) => adding.replace({ ...inside, name }));
+      const parameters = { ...inside.parameters, model: ownModel(about) };
+      await open((adding) => adding.replace({ ...inside, name, parameters }), button);
     } catch (error) {
       /** @type {HTMLElement} */ (about.querySelector('.own span')).textContent = Problem.from(error).sentence;
     }

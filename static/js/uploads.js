@@ -11,6 +11,7 @@ import { sift, sourcesIn, sourcesOf } from './sources.js';
 
 /** @typedef {import('./sources.js').Source} Source */
 /** @typedef {import('./sources.js').LeftOut} LeftOut */
+/** @typedef {{name: string, instructions: string, cites: boolean, urls: string, sources: Source[], leftOut: LeftOut[], ignored: number}} Chosen */
 
 const MOST_SENT = 64_000_000;
 // Of English and code, roughly. How many tokens a PDF has, or what an archive holds, its size does not say.
@@ -82,8 +83,11 @@ export class Adding {
   #looking = 0;
   /** @type {string|null} the conversation over what was added */
   #session = null;
-  /** @type {import('./contexts.js').Parameters|null} what there are no fields for here, of the context that is to be replaced */
-  #kept = null;
+  /** @type {{name: string, kept: import('./contexts.js').Parameters}|null} what is to be replaced, and what of it there are no fields for */
+  #before = null;
+  #title = '';
+  /** @type {Chosen|null} what was put together before something was to be replaced */
+  #aside = null;
 
   /** @param {HTMLDialogElement} dialog */
   constructor(dialog) {
@@ -91,6 +95,8 @@ export class Adding {
     this.dialog = dialog;
     this.form = /** @type {HTMLFormElement} */ (find('form'));
     this.name = /** @type {HTMLInputElement} */ (find('[name=name]'));
+    this.title = /** @type {HTMLElement} */ (find('h2'));
+    this.#title = this.title.textContent || '';
     this.replacing = /** @type {HTMLElement} */ (find('#replacing'));
     this.cites = /** @type {HTMLInputElement} */ (find('[name=citations]'));
     this.instructions = /** @type {HTMLTextAreaElement} */ (find('[name=instructions]'));
@@ -120,7 +126,11 @@ export class Adding {
     for (const field of [this.urls, this.name]) field.addEventListener('input', () => this.#show());
     dialog.addEventListener('close', () => {
       // Who comes back may want to add something else.
-      if (this.#kept) this.#fill('', '', false, null);
+      if (!this.#aside || this.#session) return;
+      this.#put(this.#aside);
+      this.#aside = this.#before = null;
+      this.#complain('');
+      this.#show();
     });
     // While it is sending, Escape ends that, and not the dialog.
     dialog.addEventListener('cancel', (event) => {
@@ -133,20 +143,37 @@ export class Adding {
 
   /** What is added is to replace a context, and the model to be told the same. @param {import('./contexts.js').Inside} before */
   replace({ name, instructions, parameters: { citations, ...kept } }) {
-    if (!this.#sending && !this.#session) this.#fill(name, instructions || '', Boolean(citations), kept);
-  }
-
-  /** @param {string} name @param {string} instructions @param {boolean} cites @param {import('./contexts.js').Parameters|null} kept */
-  #fill(name, instructions, cites, kept) {
-    this.name.value = name;
-    this.instructions.value = instructions;
-    this.cites.checked = cites;
-    this.#kept = kept;
+    if (this.#sending || this.#session) return;
+    this.#aside = this.#put({ name, instructions: instructions || '', cites: Boolean(citations), urls: '', sources: [], leftOut: [], ignored: 0 });
+    this.#before = { name, kept };
+    this.#complain('');
     this.#show();
   }
 
-  get #replaces() {
-    return isTaken(this.name.value.trim());
+  /** @param {Chosen} chosen @returns {Chosen} what was there */
+  #put({ name, instructions, cites, urls, sources, leftOut, ignored }) {
+    const there = {
+      name: this.name.value,
+      instructions: this.instructions.value,
+      cites: this.cites.checked,
+      urls: this.urls.value,
+      sources: this.#sources,
+      leftOut: this.#leftOut,
+      ignored: this.#ignored,
+    };
+    this.name.value = name;
+    this.instructions.value = instructions;
+    this.cites.checked = cites;
+    this.urls.value = urls;
+    this.#sources = sources;
+    this.#leftOut = leftOut;
+    this.#ignored = ignored;
+    return there;
+  }
+
+  /** Whether it takes the place of the one that it is meant for. */
+  get #renews() {
+    return this.#before?.name === this.name.value.trim();
   }
 
   /** @param {File[]} files */
@@ -227,7 +254,7 @@ export class Adding {
     if (this.cites.checked) form.append('citations', 'true');
     const instructions = this.instructions.value.trim();
     if (instructions) form.append('instructions', instructions);
-    for (const [name, value] of Object.entries((this.#replaces && this.#kept) || {})) {
+    for (const [name, value] of Object.entries(this.#renews ? this.#before?.kept || {} : {})) {
       if (value !== null) form.append(name, String(value));
     }
     for (const address of addresses) form.append('urls', address);
@@ -328,14 +355,19 @@ export class Adding {
   #show() {
     const busy = this.#sending !== null;
     const fixed = busy || this.#session !== null;
+    const replaces = isTaken(this.name.value.trim()) && !fixed;
     this.form.setAttribute('aria-busy', String(busy || this.#looking > 0));
     for (const part of /** @type {NodeListOf<HTMLElement>} */ (this.dialog.querySelectorAll('.choosing'))) part.inert = fixed;
     this.progress.hidden = !busy;
     this.status.textContent = this.#looking ? 'Looking through it…' : this.#summary();
     this.name.placeholder = this.#usualName || 'A name';
     this.addButton.hidden = busy;
-    this.addButton.textContent = this.#session ? 'Ask about it' : this.#replaces ? 'Replace' : 'Add';
-    this.replacing.hidden = !this.#replaces || fixed;
+    this.addButton.textContent = this.#session ? 'Ask about it' : replaces ? 'Replace' : 'Add';
+    this.title.textContent = this.#renews ? `Replace “${this.#before?.name}”` : this.#title;
+    this.replacing.hidden = !replaces;
+    // What is hidden would be read out all the same.
+    if (replaces) this.name.setAttribute('aria-describedby', this.replacing.id);
+    else this.name.removeAttribute('aria-describedby');
     this.addButton.disabled = this.#looking > 0;
     this.cancelButton.hidden = this.#session !== null;
     this.#showChosen(fixed);

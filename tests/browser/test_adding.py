@@ -426,24 +426,36 @@ def test_a_context_of_ones_own_is_replaced_by_another_version_that_is_told_the_s
     chat.expect_state(chat.ask("What is in here?"), "done")
     before = page.url
 
-    # Who changes their mind adds something else under its own name.
-    own(chat).get_by_role("button", name="Replace…").click()
-    replace = adding.root.get_by_role("button", name="Replace", exact=True)
+    # What was put together to be added is no part of it, and is still there afterwards.
+    (tmp_path / "new.md").write_text(LONG)
+    adding.open().pick(tmp_path / "new.md")
+    expect(adding.chosen).to_have_count(1)
+    adding.name.fill("New")
+    expect(adding.name).to_have_accessible_description("")
+    page.keyboard.press("Escape")
+    own(chat).get_by_role("button", name="Replace…").focus()
+    page.keyboard.press("Enter")
+    replacing = page.get_by_role("dialog", name="Replace “Mine”")
+    replace = replacing.get_by_role("button", name="Replace", exact=True)
     expect(replace).to_be_visible()
     expect(adding.name).to_have_value("Mine")
     expect(adding.name).to_have_accessible_description(
         "Replaces yours of that name. Conversations about that one can go on for a day."
     )
+    expect(adding.chosen).to_have_count(0)
     page.keyboard.press("Escape")
-    adding.open()
+    expect(page.get_by_role("button", name="Replace…")).to_be_focused()
+    page.get_by_role("button", name="Add something to ask about").click()
     expect(adding.add).to_be_visible()
-    expect(adding.name).to_have_value("")
+    expect(adding.name).to_have_value("New")
     expect(page.get_by_label("Instructions")).to_have_value("")
+    expect(adding.chosen).to_have_count(1)
     page.keyboard.press("Escape")
 
     own(chat).get_by_role("button", name="Replace…").click()
     adding.name.fill("Mine, too")
     expect(adding.add).to_be_visible()
+    expect(adding.name).to_have_accessible_description("")
     adding.name.fill("Mine")
     (tmp_path / "b.md").write_text(f"{uuid4()} {LONG}")
     adding.pick(tmp_path / "b.md")
@@ -461,6 +473,21 @@ def test_a_context_of_ones_own_is_replaced_by_another_version_that_is_told_the_s
     page.goto(before)
     expect(chat.turns).to_have_count(1)
     chat.expect_state(chat.ask("And now?"), "done")
+
+
+def test_another_of_ones_own_that_is_replaced_by_its_name_gets_nothing_of_the_first(chat: Chat, tmp_path: Path) -> None:
+    page, adding = chat.page, Dialog(chat.page)
+    made = chat.add_context("Mine", {"a.md": f"{uuid4()} {LONG}"}, effort="low")
+    chat.add_context("Other", {"a.md": f"{uuid4()} {LONG}"}, effort="high")
+    chat.open(f"/?context={made}")
+    own(chat).get_by_role("button", name="Replace…").click()
+    adding.name.fill("Other")
+    (tmp_path / "b.md").write_text(f"{uuid4()} {LONG}")
+    page.set_input_files("#files", [tmp_path / "b.md"])
+    adding.root.get_by_role("button", name="Replace", exact=True).click()
+    page.wait_for_url(lambda url: url.endswith("#question"))
+    shown = {one["name"]: one["parameters"] for one in page.request.get(f"{chat.url}/api/contexts").json()["contexts"]}
+    assert (shown["Mine"]["effort"], shown["Other"]["effort"]) == ("low", None)
 
 
 def test_of_two_contexts_with_the_same_content_the_one_that_is_picked_is_shown_and_deleted(chat: Chat) -> None:

@@ -1,13 +1,26 @@
 """Another model than the context's own: chosen by the reader, for each new conversation, until they choose again."""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from app.models import set_local_models
 from tests.browser.chat import Chat
 from tests.browser.conftest import Complaints
+from tests.recorder import Recorder
+from tests.running import RedisProcess, serving
 
 OWN, OTHER = "claude-sonnet-5-5", "claude-opus-5-5"
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """Afterwards any model may be asked in this process."""
+    yield
+    set_local_models({})
 
 
 def about(page: Page) -> Locator:
@@ -188,3 +201,45 @@ def test_a_model_that_cannot_answer_about_a_context_says_why_and_another_can(
     chat.input.press("Enter")
     chat.expect_state(chat.turns.first, "done")
     assert model_of(chat, chat.session) == OTHER
+
+
+@pytest.mark.usefixtures("restored")
+def test_what_may_not_be_asked_any_more_is_not_offered_remembered_or_taken_over(
+    page: Page, redis: RedisProcess, upstream: Recorder, tmp_path: Path
+) -> None:
+    with serving(redis.url, upstream.url) as url:
+        chat = Chat(page, url)
+        made = chat.add_context("Ships", {"a.md": "Anna has 1200 tons. " * 300}, model=OTHER)
+        chat.open(f"/?context={made}")
+        chat.expect_state(chat.ask("How heavy is Anna?"), "done")
+        session = chat.session
+        port = int(url.rpartition(":")[2])
+        page.goto("about:blank")
+    # The same page, of a server that was told since which models may be asked.
+    with serving(redis.url, upstream.url, models=f"{OWN},claude-haiku-5-5", listen=port) as url:
+        page.goto(f"{url}/?session={session}")
+        about(page).locator("summary").click()
+        select = about(page).get_by_label("The model that answers")
+        expect(select.locator("option")).to_have_count(3)
+        expect(select.locator("option", has_text=OTHER)).to_be_disabled()
+        expect(select).to_have_value(OTHER)
+        select.select_option("claude-haiku-5-5")
+        about(page).get_by_role("button", name="Begin it").click()
+        expect(about(page).locator("summary")).to_contain_text("claude-haiku-5-5")
+        # As a window that has been open for long may have it.
+        page.evaluate(f"sessionStorage.setItem('headstart.models', JSON.stringify([['{made}', '{OTHER}']]))")
+        chat.open(f"/?context={made}")
+        expect(about(page).locator("summary")).not_to_contain_text("claude")
+        chat.expect_state(chat.ask("How heavy is Anna?"), "done")
+        assert model_of(chat, chat.session) == OWN
+        # A newer version of it is asked with what the sheet says.
+        about(page).locator("summary").click()
+        about(page).get_by_role("button", name="Replace…").click()
+        (tmp_path / "b.md").write_text("Berta has 900 tons. " * 300)
+        expect(page.get_by_role("dialog", name="Replace “Ships”")).to_be_visible()
+        page.set_input_files("#files", [tmp_path / "b.md"])
+        page.get_by_role("button", name="Replace", exact=True).click()
+        page.wait_for_url(lambda address: address.endswith("#question"))
+        chat.expect_chip("warm")
+        assert model_of(chat, chat.session) == OWN
+        page.goto("about:blank")
