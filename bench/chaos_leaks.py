@@ -25,7 +25,21 @@ LISTEN, CLOSE_WAIT = "0A", "08"
 
 
 async def check_no_key_left(deployment: Deployment) -> None:
-    """Every key is one that may stay, or goes by itself in time."""
+    """Every key is one that may stay, or goes by itself in time. A turn that was announced and not accepted, when Redis was
+    away, is in the list of those that run until somebody has looked for it."""
+    for _ in range(round(SETTLES_WITHIN_S)):
+        found = await asyncio.to_thread(_keys, deployment)
+        wrong = [said for name, ttl_s in found.items() if (said := leaked(name, ttl_s)) is not None]
+        if not wrong:
+            stay = sum(ttl_s is None for ttl_s in found.values())
+            print(f"keys: {stay} that may stay, {len(found) - stay} that expire")
+            return
+        await asyncio.sleep(1)
+    raise Broken(f"{len(wrong)} of {len(found)} keys were leaked: {'; '.join(sorted(wrong)[:5])}")
+
+
+def _keys(deployment: Deployment) -> Mapping[str, float | None]:
+    """Every key with the seconds for which it is kept; None for one that is kept for ever."""
     found: dict[str, float | None] = {}
     for redis in deployment.redis_servers():
         with redis:
@@ -33,11 +47,7 @@ async def check_no_key_left(deployment: Deployment) -> None:
                 for name in redis.scan_iter(count=1000):
                     ttl_ms = redis.pttl(name)
                     found[name] = None if ttl_ms == -1 else ttl_ms / 1000
-    wrong = [said for name, ttl_s in found.items() if (said := leaked(name, ttl_s)) is not None]
-    if wrong:
-        raise Broken(f"{len(wrong)} of {len(found)} keys were leaked: {'; '.join(sorted(wrong)[:5])}")
-    stay = sum(ttl_s is None for ttl_s in found.values())
-    print(f"keys: {stay} that may stay, {len(found) - stay} that expire")
+    return found
 
 
 async def check_nothing_runs(deployment: Deployment) -> None:
