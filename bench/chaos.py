@@ -69,7 +69,8 @@ async def play(deployment: Deployment, random: Random, turns: int, *, outage: bo
     wrong += await _gather([owner.call("DELETE", f"/api/sessions/{owner.session}") for owner in owners])
     for owner in owners:
         await owner.close()
-    return wrong + await _gather([check_nothing_runs(deployment), check_no_key_left(deployment)])
+    wrong += await _gather([check_nothing_runs(deployment)])
+    return wrong + await _gather([check_no_key_left(deployment)])
 
 
 async def _gather(checks: list[Coroutine[Any, Any, None]]) -> list[str]:

@@ -1,5 +1,6 @@
 """Whatever becomes of the process that answers, another one goes on with the turn, and readers get one whole text."""
 
+import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from redis import Redis
 
 from app.store import keys
 from app.store.connection import Store
 from app.store.turns import Entry, Turns, event_id
+from app.turns.watch import VOUCHED_MS
 from tests.client import Client, Event, events
 from tests.recorder import Recorder, held
 from tests.running import Process, RedisProcess, serving, until
@@ -271,6 +274,18 @@ def refused(url: str) -> bool:
     except (httpx2.NetworkError, httpx2.RemoteProtocolError):
         # Who says nothing for long after it was let in, on a busy machine, is sent away.
         return True
+
+
+async def test_a_turn_that_was_announced_and_never_accepted_is_soon_said_to_run_no_more(
+    client: Client, redis: RedisProcess
+) -> None:
+    client.add_context()
+    turn = keys.new_turn_id(client.start()["session"])
+    store = Store(redis.url)
+    await Turns(store).vouch([turn], VOUCHED_MS)
+    with Redis.from_url(redis.url) as direct:
+        await asyncio.to_thread(until, lambda: direct.zscore(keys.RUNNING, turn) is None, "the watch")
+    await store.close()
 
 
 async def test_a_turn_is_taken_under_an_epoch_beyond_all_that_its_journal_has(redis: RedisProcess) -> None:
