@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from hypothesis import HealthCheck, settings
 
+from app.models import set_local_models
 from app.serving import collect_seldom
 from tests.client import Client
 from tests.recorder import Recorder, recording
@@ -95,6 +96,13 @@ def server(redis: RedisProcess, upstream: Recorder) -> Iterator[str]:
     """Headstart's URL; its upstream is the recorder."""
     with serving(redis.url, upstream.url) as url:
         yield url
+
+
+@pytest.fixture
+def own_models() -> Iterator[None]:
+    """The test may say what is known of models, and which may be asked: afterwards this process knows of the table alone."""
+    yield
+    set_local_models({})
 
 
 @pytest.fixture

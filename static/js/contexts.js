@@ -88,11 +88,9 @@ export class Contexts {
     // Two may be the same but for their names.
     for (const about of this.#abouts()) {
       if (about.dataset.context !== this.value) continue;
-      const before = about.dataset.model;
       about.dataset.model = model ?? ownModel(about);
       /** @type {HTMLElement} */ (about.querySelector('summary span')).textContent = about.dataset.model === ownModel(about) ? '' : ` · ${model}`;
-      // What is being chosen there stays when it is said again.
-      if (about.open && about.dataset.model !== before) this.#offer(about);
+      if (about.open) this.#offer(about);
     }
   }
 
@@ -133,7 +131,9 @@ export class Contexts {
       // A conversation may have one that is not offered; a context's own is.
       select.options[0].disabled = shown !== ownModel(about);
     }
-    select.value = shown;
+    // What is being chosen stays when it is said again what answers, or only now that the sheet was opened.
+    if (select.dataset.shown === shown) return;
+    select.value = select.dataset.shown = shown;
     later.replaceChildren();
   }
 

@@ -83,11 +83,12 @@ export class Adding {
   #looking = 0;
   /** @type {string|null} the conversation over what was added */
   #session = null;
-  /** @type {{name: string, kept: import('./contexts.js').Parameters}|null} what is to be replaced, and what of it there are no fields for */
+  /**
+   * @type {{name: string, kept: import('./contexts.js').Parameters, aside: Chosen}|null} what is to be replaced, what of it
+   *   there are no fields for, and what was put together before
+   */
   #before = null;
   #title = '';
-  /** @type {Chosen|null} what was put together before something was to be replaced */
-  #aside = null;
 
   /** @param {HTMLDialogElement} dialog */
   constructor(dialog) {
@@ -126,9 +127,9 @@ export class Adding {
     for (const field of [this.urls, this.name]) field.addEventListener('input', () => this.#show());
     dialog.addEventListener('close', () => {
       // Who comes back may want to add something else.
-      if (!this.#aside || this.#session) return;
-      this.#put(this.#aside);
-      this.#aside = this.#before = null;
+      if (!this.#before || this.#session) return;
+      this.#put(this.#before.aside);
+      this.#before = null;
       this.#complain('');
       this.#show();
     });
@@ -144,8 +145,9 @@ export class Adding {
   /** What is added is to replace a context, and the model to be told the same. @param {import('./contexts.js').Inside} before */
   replace({ name, instructions, parameters: { citations, ...kept } }) {
     if (this.#sending || this.#session) return;
-    this.#aside = this.#put({ name, instructions: instructions || '', cites: Boolean(citations), urls: '', sources: [], leftOut: [], ignored: 0 });
-    this.#before = { name, kept };
+    const empty = { urls: '', sources: [], leftOut: [], ignored: 0 };
+    const aside = this.#put({ ...empty, name, instructions: instructions || '', cites: Boolean(citations) });
+    this.#before = { name, kept, aside };
     this.#complain('');
     this.#show();
   }
@@ -171,9 +173,9 @@ export class Adding {
     return there;
   }
 
-  /** Whether it takes the place of the one that it is meant for. */
-  get #renews() {
-    return this.#before?.name === this.name.value.trim();
+  /** What is replaced, if it still has the name. */
+  get #renewed() {
+    return this.#before?.name === this.name.value.trim() ? this.#before : null;
   }
 
   /** @param {File[]} files */
@@ -254,7 +256,7 @@ export class Adding {
     if (this.cites.checked) form.append('citations', 'true');
     const instructions = this.instructions.value.trim();
     if (instructions) form.append('instructions', instructions);
-    for (const [name, value] of Object.entries(this.#renews ? this.#before?.kept || {} : {})) {
+    for (const [name, value] of Object.entries(this.#renewed?.kept ?? {})) {
       if (value !== null) form.append(name, String(value));
     }
     for (const address of addresses) form.append('urls', address);
@@ -363,7 +365,7 @@ export class Adding {
     this.name.placeholder = this.#usualName || 'A name';
     this.addButton.hidden = busy;
     this.addButton.textContent = this.#session ? 'Ask about it' : replaces ? 'Replace' : 'Add';
-    this.title.textContent = this.#renews ? `Replace “${this.#before?.name}”` : this.#title;
+    this.title.textContent = this.#renewed ? `Replace “${this.#renewed.name}”` : this.#title;
     this.replacing.hidden = !replaces;
     // What is hidden would be read out all the same.
     if (replaces) this.name.setAttribute('aria-describedby', this.replacing.id);

@@ -1,26 +1,17 @@
 """Another model than the context's own: chosen by the reader, for each new conversation, until they choose again."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from app.models import set_local_models
 from tests.browser.chat import Chat
 from tests.browser.conftest import Complaints
 from tests.recorder import Recorder
 from tests.running import RedisProcess, serving
 
 OWN, OTHER = "claude-sonnet-5-5", "claude-opus-5-5"
-
-
-@pytest.fixture
-def restored() -> Iterator[None]:
-    """Afterwards any model may be asked in this process."""
-    yield
-    set_local_models({})
 
 
 def about(page: Page) -> Locator:
@@ -133,6 +124,25 @@ def test_what_is_queued_stays_queued_where_nothing_was_asked_yet(chat: Chat) -> 
     assert model_of(chat, chat.session) == OTHER
 
 
+def test_what_is_chosen_before_the_sheet_is_heard_to_have_opened_stays_chosen(chat: Chat) -> None:
+    page = chat.page
+    chat.expect_state(chat.ask("What is a Future?"), "done")
+    choose(page, OWN)
+    # A browser tells of an opened sheet later; on a busy machine, later than somebody has chosen in it.
+    about(page).evaluate(
+        """(about, model) => {
+            const select = about.querySelector('select');
+            about.open = true;
+            select.value = model;
+            select.dispatchEvent(new Event('change', { bubbles: true }));
+            return new Promise(done => about.addEventListener('toggle', () => requestAnimationFrame(done), { once: true }));
+        }""",
+        OTHER,
+    )
+    expect(about(page).get_by_label("The model that answers")).to_have_value(OTHER)
+    expect(about(page).get_by_role("button", name="Begin it")).to_be_visible()
+
+
 def test_what_each_costs_is_said_and_what_cannot_hold_the_context_cannot_be_chosen(chat: Chat) -> None:
     page = chat.page
     chat.expect_state(chat.ask("What is a Future?"), "done")
@@ -203,7 +213,7 @@ def test_a_model_that_cannot_answer_about_a_context_says_why_and_another_can(
     assert model_of(chat, chat.session) == OTHER
 
 
-@pytest.mark.usefixtures("restored")
+@pytest.mark.usefixtures("own_models")
 def test_what_may_not_be_asked_any_more_is_not_offered_remembered_or_taken_over(
     page: Page, redis: RedisProcess, upstream: Recorder, tmp_path: Path
 ) -> None:

@@ -1,7 +1,6 @@
 """Prices of the user's own: they win over the table, at every length, and whatever is wrong with them is one line."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,9 @@ from app.ledger.usage import Usage
 from app.models import Prices, find_model, is_known, set_local_models
 from app.settings import Settings
 
+pytestmark = pytest.mark.usefixtures("own_models")
+
 OWN = {"input": 2, "write_5m": 2.5, "write_1h": 4, "read": 0.2, "output": 10}
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    yield
-    set_local_models({})
 
 
 def written(folder: Path, given: Any) -> Path:

@@ -9,22 +9,19 @@ import httpx2
 import pytest
 from pydantic import ValidationError
 
-from app.models import set_local_models
 from app.settings import Settings
 from tests.client import Client
 from tests.commands import headstart
 from tests.recorder import Recorder
 from tests.running import RedisProcess, serving
 
+pytestmark = pytest.mark.usefixtures("own_models")
+
 CHEAP, USUAL, DEAR = "claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5"
 ONLY = f"{USUAL}, {CHEAP}"
 DOCUMENTS = [{"title": "a", "text": "alpha"}]
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    yield
-    set_local_models({})
+# More than the smallest window holds.
+LARGE = [{"title": "a", "text": "alpha " * 200_000}]
 
 
 @pytest.fixture
@@ -65,28 +62,23 @@ def test_a_context_whose_own_may_not_be_asked_any_more_is_asked_with_the_first_t
 
 
 @pytest.mark.parametrize(
-    ("models", "fields", "asked"),
+    ("first", "fields"),
     [
-        pytest.param("claude-haiku-5-5,claude-sonnet-5-5", {"thinking": "between_tools"}, USUAL, id="thinking"),
-        pytest.param("claude-haiku-4-5,claude-sonnet-5-5", {"effort": "xhigh"}, USUAL, id="effort"),
-        pytest.param(
-            "claude-haiku-4-5,claude-sonnet-5-5",
-            {"documents": [{"title": "a", "text": "alpha " * 200_000}]},
-            USUAL,
-            id="size",
-        ),
+        pytest.param(CHEAP, {"model": "house-model", "thinking": "between_tools"}, id="thinking"),
+        pytest.param("claude-haiku-4-5", {"model": DEAR, "effort": "xhigh"}, id="effort"),
+        pytest.param("claude-haiku-4-5", {"model": DEAR, "documents": LARGE}, id="size"),
     ],
 )
 def test_it_is_the_first_that_takes_the_context(
-    client: Client, redis: RedisProcess, upstream: Recorder, models: str, fields: dict[str, Any], asked: str
+    client: Client, redis: RedisProcess, upstream: Recorder, first: str, fields: dict[str, Any]
 ) -> None:
-    client.add_context(name="dear", model=DEAR if "thinking" not in fields else "house-model", **fields)
+    client.add_context(name="dear", **fields)
     with (
-        serving(redis.url, upstream.url, models=models, model=asked) as url,
+        serving(redis.url, upstream.url, models=f"{first},{USUAL}") as url,
         httpx2.Client(base_url=url, timeout=30, cookies=dict(client.http.cookies)) as http,
     ):
-        assert Client(http).start("dear")["model"] == asked
-        assert f'<span class="model">{asked}</span>' in http.get("/?context=dear").text
+        assert Client(http).start("dear")["model"] == USUAL
+        assert f'<span class="model">{USUAL}</span>' in http.get("/?context=dear").text
 
 
 def test_the_page_offers_them_alone_in_their_order(narrowed: Client) -> None:
@@ -105,7 +97,11 @@ def test_the_command_refuses_another_too(tmp_path: Path) -> None:
 
 
 def test_the_usual_model_must_be_among_them() -> None:
+    def usable(**given: Any) -> tuple[str, ...]:
+        return Settings(**{"_env_file": None, **given}).usable_models
+
     with pytest.raises(ValidationError, match=f"{USUAL}, which HEADSTART_MODEL names, is not among them"):
-        Settings(_env_file=None, models=CHEAP)  # type: ignore[call-arg]
-    assert Settings(_env_file=None, model=CHEAP, models=CHEAP).usable_models == (CHEAP,)  # type: ignore[call-arg]
-    assert Settings(_env_file=None, models=" , ").usable_models == ()  # type: ignore[call-arg]
+        usable(models=CHEAP)
+    assert usable(model=CHEAP, models=CHEAP) == (CHEAP,)
+    assert usable(models=f"{ONLY},{CHEAP}") == (USUAL, CHEAP)
+    assert usable(models=" , ") == ()
