@@ -23,6 +23,7 @@ from bench.stamping import Pattern
 from tests.client import Client
 from tests.recorder import Exchange, Recorder, sse, usage, whole_answer
 from tests.running import RedisProcess
+from tests.test_flow import nothing
 
 # Neither JSON nor UTF-8 nor a text: whoever parses, decodes or renders it again fails, or changes it.
 UNREADABLE = b'\xff\xfe{"\\u\x00\x80' * 400_000
@@ -80,7 +81,7 @@ async def test_a_stream_is_read_straight_from_aiohttp_unless_it_is_to_be_decoded
     def take(event: Event) -> None:
         names.append(event.name)
 
-    async with asked.ask(b'{"stream":true}', stall_s=10) as flow:
+    async with asked.ask(b'{"stream":true}', stall_s=10, first=nothing()) as flow:
         assert isinstance(vars(flow)["_content"], aiohttp.StreamReader) is (coding == "identity")
         await flow.into(take)
     assert (names[0], names[-1]) == ("message_start", "message_stop")

@@ -52,6 +52,10 @@ BREAKING: list[Respond] = [cast(Respond, case.values[0]) for case in BROKEN_STRE
 CASES: list[Respond] = [answer, drip, begin_twice, fall_silent, *BREAKING]
 
 
+async def nothing() -> None:
+    """What there is to do before a request is sent."""
+
+
 async def seen_of(upstream: Upstream, number: int, *, together: bool) -> Seen:
     """The events that case `number` gives, and what it ends with. `together`: it says nothing before every other stream has
     begun."""
@@ -64,7 +68,7 @@ async def seen_of(upstream: Upstream, number: int, *, together: bool) -> Seen:
         said.append(re.sub(rb"msg_[0-9]+", b"msg", event.data).decode())
 
     try:
-        async with upstream.ask(body, stall_s=STALL_S) as flowing:
+        async with upstream.ask(body, stall_s=STALL_S, first=nothing()) as flowing:
             await flowing.into(take)
     except UpstreamError as error:
         return said, error.code
@@ -123,7 +127,7 @@ async def test_what_a_taker_raises_ends_its_own_stream_alone(upstream: Recorder)
             if number % 2 and taken == 10:
                 raise LookupError(number)
 
-        async with client.ask(b'{"stream":true}', stall_s=10) as flowing:
+        async with client.ask(b'{"stream":true}', stall_s=10, first=nothing()) as flowing:
             try:
                 await flowing.into(take)
             except LookupError as error:
@@ -179,7 +183,7 @@ async def test_who_gives_up_a_stream_that_is_read_in_rounds_leaves_them(upstream
     upstream.default = fall_silent
 
     async def reading() -> None:
-        async with client.ask(b'{"stream":true}', stall_s=60) as flowing:
+        async with client.ask(b'{"stream":true}', stall_s=60, first=nothing()) as flowing:
             await flowing.into(lambda _: None)
 
     tasks = [asyncio.create_task(reading()) for _ in range(flow.MANY * 2)]

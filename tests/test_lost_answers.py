@@ -120,21 +120,21 @@ def test_a_turn_that_has_ended_before_its_own_process_hears_that_it_was_accepted
         assert len(upstream.asks) == 2
 
 
+@pytest.fixture
+def slow(way: Losing, client: Client, upstream: Recorder) -> Iterator[Client]:
+    """The same owner, on another process, whose way to Redis loses and holds answers."""
+    client.add_context()
+    with serving(way.url, upstream.url) as url, httpx2.Client(base_url=url, timeout=30) as http:
+        http.cookies.update(dict(client.http.cookies))
+        yield Client(http)
+
+
 def test_a_question_follows_what_was_answered_elsewhere_while_it_was_on_its_way(
-    way: Losing, upstream: Recorder, redis: RedisProcess
+    way: Losing, slow: Client, client: Client, upstream: Recorder
 ) -> None:
-    with (
-        serving(way.url, upstream.url) as slow_url,
-        serving(redis.url, upstream.url) as url,
-        httpx2.Client(base_url=slow_url, timeout=30) as slow_http,
-        httpx2.Client(base_url=url, timeout=30) as http,
-        ThreadPoolExecutor() as threads,
-    ):
-        slow, client = Client(slow_http), Client(http)
-        slow.add_context()
-        http.cookies = slow_http.cookies
-        session = slow.start()["session"]
-        assert slow.warm(session, wait=True)["state"] == "warm"
+    session = slow.start()["session"]
+    assert slow.warm(session, wait=True)["state"] == "warm"
+    with ThreadPoolExecutor() as threads:
         way.hold(script("claim_warm"))
         asked = threads.submit(slow.ask, session, "Late?")
         assert way.lost.wait(30)
@@ -147,32 +147,22 @@ def test_a_question_follows_what_was_answered_elsewhere_while_it_was_on_its_way(
 
 
 def test_a_fork_after_a_turn_that_ends_meanwhile_has_all_of_it_or_is_refused(
-    way: Losing, upstream: Recorder, redis: RedisProcess
+    way: Losing, slow: Client, client: Client, upstream: Recorder
 ) -> None:
-    with (
-        serving(way.url, upstream.url) as slow_url,
-        serving(redis.url, upstream.url) as url,
-        httpx2.Client(base_url=slow_url, timeout=30) as slow_http,
-        httpx2.Client(base_url=url, timeout=30) as http,
-        ThreadPoolExecutor() as threads,
-    ):
-        client = Client(http)
-        client.add_context()
-        slow_http.cookies.update(dict(http.cookies))
-        with half_answered(client, upstream) as (session, _, stream):
-            way.hold(keys.ends(session).encode())
-            forking = threads.submit(slow_http.post, f"/api/sessions/{session}/fork", json={"after_turn": 1})
-            held: list[Future[Any]] = [forking, threads.submit(way.lost.wait, 30)]
-            wait(held, return_when=FIRST_COMPLETED)
-            upstream.release()
-            assert list(stream)[-1].name == "verdict"
-            way.release()
-            way.lost.set()
-            forked = forking.result()
-        if forked.status_code == 201:
-            assert client.ask(forked.json()["session"], "And?")[-1].name == "verdict"
-        else:
-            assert (forked.status_code, forked.json()["code"]) == (422, "invalid_request")
+    with half_answered(client, upstream) as (session, _, stream), ThreadPoolExecutor() as threads:
+        way.hold(keys.ends(session).encode())
+        forking = threads.submit(slow.http.post, f"/api/sessions/{session}/fork", json={"after_turn": 1})
+        held: list[Future[Any]] = [forking, threads.submit(way.lost.wait, 30)]
+        wait(held, return_when=FIRST_COMPLETED)
+        upstream.release()
+        assert list(stream)[-1].name == "verdict"
+        way.release()
+        way.lost.set()
+        forked = forking.result()
+    if forked.status_code == 201:
+        assert client.ask(forked.json()["session"], "And?")[-1].name == "verdict"
+    else:
+        assert (forked.status_code, forked.json()["code"]) == (422, "invalid_request")
 
 
 def test_a_session_that_is_never_as_it_was_looked_at_is_an_error_and_no_loop(

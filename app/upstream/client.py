@@ -89,9 +89,7 @@ class Upstream:
         return Reply(_text(message.get("id")), message["usage"])
 
     @asynccontextmanager
-    async def ask(
-        self, body: bytes, *, stall_s: float, first: Coroutine[Any, Any, None] | None = None
-    ) -> AsyncIterator[Flow]:
+    async def ask(self, body: bytes, *, stall_s: float, first: Coroutine[Any, Any, None]) -> AsyncIterator[Flow]:
         """Send `body`, which asks for a stream, and have its events, which may not keep silent for more than `stall_s`
         once it has begun. Nothing is sent before `first` is done; it is given up if nothing will be. Raises `UpstreamError`,
         also in the middle of the events."""
@@ -163,11 +161,8 @@ def _sent(body: bytes, options: Any) -> Any:
 
 
 @asynccontextmanager
-async def _doing(first: Coroutine[Any, Any, None] | None) -> AsyncIterator[None]:
+async def _doing(first: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Have `first` done while the SDK makes its request, which takes it as long as a round trip to Redis takes."""
-    if first is None:
-        yield
-        return
     task = asyncio.create_task(first)
     before = _FIRST.set(task)
     try:

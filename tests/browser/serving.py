@@ -113,6 +113,37 @@ class Gate:
             yield line
 
 
+@contextmanager
+def halved(page: bytes) -> Iterator[tuple[str, threading.Event]]:
+    """The address of a server that sends `page` up to its form, the rest once the event is set, and has nothing else."""
+    rest, at = threading.Event(), page.index(b"<form")
+
+    class Halting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path != "/":
+                return self.send_error(404)
+            return _answer(self, 200, "text/html; charset=utf-8", self._pieces())
+
+        def _pieces(self) -> Iterator[bytes]:
+            yield page[:at]
+            rest.wait(PATIENCE_S)
+            yield page[at:]
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing: a test's output is the test's."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Halting)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/", rest
+    finally:
+        rest.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(PATIENCE_S)
+
+
 def _answer(handler: BaseHTTPRequestHandler, status: int, kind: str, pieces: "list[bytes] | Iterator[bytes]") -> None:
     try:
         handler.send_response(status)

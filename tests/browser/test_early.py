@@ -5,15 +5,18 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.bringing import bring, drop
 from tests.browser.chat import Chat
 from tests.browser.conftest import Complaints
-from tests.browser.painting import shifts_of_loading
+from tests.browser.painting import PAINTED_S, shifts_of_loading
+from tests.browser.serving import halved
 
 LATE = "**/static/js/chat.js"
+PAINTS = "performance.getEntriesByName('first-contentful-paint').length"
 
 
 class Held:
@@ -180,6 +183,19 @@ def test_a_page_whose_scripts_do_not_come_says_so_and_keeps_what_was_written(
     page.unroute(LATE)
     chat.notice.get_by_role("button", name="Load it again").click()
     chat.expect_state(chat.ask("What is a Future?"), "done")
+
+
+def test_the_first_frame_is_painted_whole(browser: Browser, sandboxed: str) -> None:
+    whole = httpx2.get(sandboxed).content
+    with halved(whole) as (url, rest), browser.new_context() as context:
+        page = context.new_page()
+        page.goto(url, wait_until="commit")
+        # What is there could be painted, and would move when the rest has come.
+        page.wait_for_timeout(PAINTED_S * 1000)
+        expect(page.get_by_role("heading", name="Ask about asyncio")).to_be_attached()
+        assert page.evaluate(PAINTS) == 0
+        rest.set()
+        page.wait_for_function(f"{PAINTS} > 0")
 
 
 @pytest.mark.parametrize("width", [1280, 390])
