@@ -18,7 +18,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "default-src 'none'",
         f"script-src 'self' {source_of(BOOT_JS)}",
         f"style-src 'self' {source_of(BASE_CSS)}",
-        "img-src 'self'",
+        # What came from a model has no images. The chat page says with one of no bytes that its icon comes later.
+        "img-src 'self' data:",
         "connect-src 'self'",
         "font-src 'self'",
         "manifest-src 'self'",

@@ -198,6 +198,16 @@ def test_the_first_frame_is_painted_whole(browser: Browser, sandboxed: str) -> N
         page.wait_for_function(f"{PAINTS} > 0")
 
 
+def test_nothing_is_fetched_before_the_first_frame_but_the_page(page: Page, sandboxed: str) -> None:
+    page.goto(sandboxed, wait_until="networkidle")
+    painted, fetched = page.evaluate(
+        """() => [performance.getEntriesByName('first-contentful-paint')[0].startTime,
+            performance.getEntriesByType('resource').map(one => [one.name, one.startTime])]"""
+    )
+    assert [name for name, at in fetched if at < painted] == []
+    assert [name for name, _ in fetched if name.endswith("/favicon.svg")] != []
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_moves_while_the_page_comes(browser: Browser, sandboxed: str, width: int) -> None:
     with browser.new_context(viewport={"width": width, "height": 800}) as context:
