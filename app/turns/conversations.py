@@ -29,6 +29,20 @@ class InvalidModel(ValueError):
     """The model may not be asked here, or does not take the parameters of the context that is to be asked with it."""
 
 
+def with_model(parameters: Parameters, model: str, pages: int) -> Parameters:
+    """`parameters` for another `model`, of a context with so many `pages` of PDF. Raises `InvalidModel`."""
+    if (refused := refusal(model)) is not None:
+        raise InvalidModel(refused)
+    if model != parameters.model:
+        parameters = replace(parameters, model=model)
+        try:
+            check_parameters(parameters, find_model(model))
+            check_pages(pages, find_model(model))
+        except InvalidContext as error:
+            raise InvalidModel(str(error)) from None
+    return parameters
+
+
 class UnknownSession(LookupError):
     """There is no such session, or it is not the asker's: to them, it does not exist."""
 
@@ -52,6 +66,8 @@ class TurnView:
     problem: dict[str, Any] | None
     stopped: str | None
     asked_ms: int
+    model: str | None
+    """The one that answered, where that is not the session's."""
 
 
 class Conversations:
@@ -90,15 +106,7 @@ class Conversations:
         Raises `ContextGone`, and `InvalidModel` when the model may not be asked here, or does not take the parameters.
         """
         pdf_bytes, pages = await self._prefixes.pdfs(context)
-        if (refused := refusal(model or parameters.model)) is not None:
-            raise InvalidModel(refused)
-        if model is not None and model != parameters.model:
-            parameters = replace(parameters, model=model)
-            try:
-                check_parameters(parameters, find_model(model))
-                check_pages(pages, find_model(model))
-            except InvalidContext as error:
-                raise InvalidModel(str(error)) from None
+        parameters = with_model(parameters, model or parameters.model, pages)
         ttl = await self._lifetime(context, parameters)
         session = keys.new_session_id()
         isolation = _isolation_of(session) if isolated else None
@@ -140,14 +148,20 @@ class Conversations:
         """Every turn of the session, in order."""
         return [view_turn(fields) for fields in await self._turns.of_session(record.id)]
 
-    async def fork(self, record: SessionRecord, after_turn: int, *, isolated: bool = False) -> SessionRecord:
-        """A new session that shares the prefix up to and including turn `after_turn` (0: only the context). An `isolated`
-        one says the same to the model, but what it thought, over a prefix that nobody shares. It is no branch but a copy:
-        in no list, and erased with `record`.
+    async def fork(
+        self, record: SessionRecord, after_turn: int, *, model: str | None = None, isolated: bool = False
+    ) -> SessionRecord:
+        """A new session that shares the prefix up to and including turn `after_turn` (0: only the context). One for another
+        `model` says the same over a prefix of that one's; an `isolated` one, over a prefix that nobody shares: it is no
+        branch but a copy, in no list, and erased with `record`.
 
-        Raises `NoSuchTurn` when that turn added nothing to the transcript, `ContextGone`, and `UnknownSession` when
-        `record` was erased before its copy was made.
+        Raises `NoSuchTurn` when that turn added nothing to the transcript, `ContextGone`, `InvalidModel` as `create` does,
+        and `UnknownSession` when `record` was erased before its copy was made.
         """
+        parameters = Parameters(**record.parameters)
+        own = parameters.model
+        if model is not None:
+            parameters = with_model(parameters, model, record.pages)
         # In this order: a turn that ends meanwhile is not one that counts as complete and is missing from the transcript.
         turns = (await self._turns.of_session(record.id))[:after_turn]
         transcript = await self._prefixes.of(record)
@@ -157,6 +171,7 @@ class Conversations:
         forked = replace(
             record,
             id=keys.new_session_id(),
+            parameters=asdict(parameters),
             created_ms=round(self._clock() * 1000),
             digests=record.digests[:complete],
             sizes=record.sizes[:complete],
@@ -166,19 +181,14 @@ class Conversations:
             copy_of=None,
         )
         if isolated:
-            isolation = _isolation_of(forked.id)
-            opening = await self._prefixes.opening(record.context, Parameters(**record.parameters), isolation)
+            isolation, family = _isolation_of(forked.id), keys.trace(forked.id)
+            forked = replace(forked, isolation=isolation, family=family, parent=None, shared=(), copy_of=record.id)
+        if isolated or parameters.model != own:
+            opening = await self._prefixes.opening(record.context, parameters, forked.isolation)
             transcript = await asyncio.to_thread(_retold, Transcript(opening, b"", (), transcript.ttl), turns)
-            forked = replace(
-                forked,
-                isolation=isolation,
-                digests=(),
-                sizes=(),
-                family=keys.trace(forked.id),
-                parent=None,
-                shared=(),
-                copy_of=record.id,
-            )
+            forked = replace(forked, digests=(), sizes=())
+            # Who answered them stays known.
+            turns = [{"model": own, **turn} for turn in turns]
         for count in range(len(forked.digests), complete + 1):
             forked = await self._measured(forked, transcript.until(count))
         shared = transcript.until(complete)
@@ -223,7 +233,7 @@ class Conversations:
 
 def _retold(transcript: Transcript, turns: list[dict[str, str]]) -> Transcript:
     """`transcript`, an opening, with the complete ones of `turns`. Without their thinking: its signatures are good only
-    after the prefix that it was thought after."""
+    after the prefix that it was thought after, and to the model that thought it."""
     for turn in turns:
         blocks = [block for block in json.loads(turn.get("answer", "[]")) if block["type"] not in UNSEEN]
         if "complete" in turn and (appended := append_turn(transcript, turn["question"], blocks)):
@@ -250,4 +260,5 @@ def view_turn(fields: dict[str, str]) -> TurnView:
         problem=json.loads(fields["problem"]) if "problem" in fields else None,
         stopped=fields.get("stopped"),
         asked_ms=int(fields["asked_ms"]),
+        model=fields.get("model"),
     )

@@ -212,6 +212,8 @@ class Turn(BaseModel):
     stopped: Literal["unread"] | None
     """Why it was stopped, when nobody asked for that."""
     asked_at: Time
+    model: str
+    """The one that answered: a fork may have another one from some turn on."""
     branches: list[str]
     """A session for each question that was asked at this point, this one among them, in the order of their making."""
     html: Annotated[list[str] | SkipJsonSchema[None], ABSENT] = None

@@ -80,6 +80,7 @@ ANSWERED = {
     "problem": None,
     "stopped": None,
     "asked_at": "2026-03-01T09:30:31.402Z",
+    "model": "claude-sonnet-5-5",
     "branches": [SESSION],
 }
 WITH_TURNS = BEGUN | {

@@ -70,7 +70,7 @@ def _line(turn: TurnView) -> str:
         facts.append(f"About {duration(verdict['cold_ms'])} cold.")
     if verdict.get("cost_usd") is not None:
         facts.append(f"{money(verdict['cost_usd'])}.")
-    facts.append(f"Asked {_time(turn.asked_ms)}.")
+    facts.append(f"Asked {_time(turn.asked_ms)}{f', of {turn.model}' if turn.model else ''}.")
     return f"*{' '.join(fact for fact in facts if fact)}*"
 
 

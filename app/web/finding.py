@@ -113,7 +113,8 @@ async def export_session(session: str, rooms: InRooms, asker: Asker, kind: FileK
 def told(session: Session, turns: list[TurnView], branches: Branches) -> list[dict[str, Any]]:
     # One that was accepted between the two lookups has no branches yet.
     ways = [*branches.at, *([session.id] for _ in turns)]
-    return [turn_json(turn, at) for turn, at in zip(turns, ways, strict=False)]
+    model = session.parameters["model"]
+    return [turn_json(turn, model, at) for turn, at in zip(turns, ways, strict=False)]
 
 
 def title_of(session: Session, turns: list[TurnView]) -> str:

@@ -141,6 +141,8 @@ class ForkBody(Taken):
 
     after_turn: Annotated[int, Field(ge=0, examples=[1])]
     """The last turn that is shared; 0 shares the context alone."""
+    model: Annotated[str, _MODEL] | None = None
+    """Who answers from there on, by default who answered until then. Another one has a cache of its own."""
     isolation: Literal["shared", "session"] = "shared"
     """`session`: a copy that shares the cache with nobody, is in no list, is no branch, and is erased with this one."""
 
@@ -232,8 +234,8 @@ def session_json(session: Session, warm: dict[str, Any], tokens: int | None) -> 
     }
 
 
-def turn_json(view: TurnView, branches: list[str]) -> dict[str, Any]:
-    """A turn of a session; `branches` lead to each question that was asked at this point."""
+def turn_json(view: TurnView, model: str, branches: list[str]) -> dict[str, Any]:
+    """A turn of a session with `model`; `branches` lead to each question that was asked at this point."""
     return {
         "turn": view.turn,
         "number": view.number,
@@ -245,5 +247,6 @@ def turn_json(view: TurnView, branches: list[str]) -> dict[str, Any]:
         "problem": view.problem,
         "stopped": view.stopped,
         "asked_at": rfc3339(view.asked_ms),
+        "model": view.model or model,
         "branches": branches,
     }

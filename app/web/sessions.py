@@ -178,10 +178,12 @@ async def ask_session(session: str, body: AskBody, rooms: InRooms, visitor: Visi
 async def fork_session(
     session: str, body: ForkBody, rooms: InRooms, visitor: Visiting, response: Response
 ) -> dict[str, Any]:
-    """A new conversation that shares this one's prefix up to a turn, and so its warm cache."""
+    """A new conversation that shares this one's prefix up to a turn, and so, with the same model, its warm cache."""
     found = await rooms.conversations.get(session, visitor.owner)
     async with rooms.limits.beginning(visitor):
-        forked = await rooms.conversations.fork(found, body.after_turn, isolated=body.isolation == "session")
+        forked = await rooms.conversations.fork(
+            found, body.after_turn, model=body.model, isolated=body.isolation == "session"
+        )
     return await _begun(rooms, forked, response)
 
 

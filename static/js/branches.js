@@ -2,9 +2,9 @@
 /** What can be done with a question that was asked: go to another that was asked in its place, or ask it again or differently. */
 import { sends } from './shortcuts.js';
 
-/** @typedef {{edit?: (turn: import('./turn.js').Turn, question: string) => void, go?: (session: string, from: import('./turn.js').Turn) => void}} On */
+/** @typedef {{edit?: (turn: import('./turn.js').Turn, question: string) => void, go?: (session: string, from: import('./turn.js').Turn) => void, other?: (turn: import('./turn.js').Turn, by: HTMLElement) => void}} On `other`: another model is to be chosen */
 
-/** @param {string} text @param {string} label @param {() => void} act @param {boolean} [disabled] */
+/** @param {string} text @param {string} label @param {(event: Event) => void} act @param {boolean} [disabled] */
 function button(text, label, act, disabled = false) {
   const node = document.createElement('button');
   Object.assign(node, { type: 'button', textContent: text, title: label, disabled });
@@ -30,9 +30,11 @@ export function questionTools(turn, on, again, edit) {
       button('›', 'The next question that was asked here', () => go(branches[at + 1], turn), at === branches.length - 1),
     );
   }
+  const { other } = on;
   if (on.edit) {
     tools.push(
       button('Ask again', 'Ask again, word for word', again),
+      ...(other ? [button('Other model', 'Ask again of another model', ({ currentTarget }) => other(turn, /** @type {HTMLElement} */ (currentTarget)))] : []),
       button('Edit', 'Edit this question and ask again', edit),
     );
   }

@@ -7,7 +7,7 @@ import { call, Problem, send } from './api.js';
 import { visit } from './back.js';
 import { keep } from './clocks.js';
 import { Composer } from './composer.js';
-import { Contexts } from './contexts.js';
+import { Contexts, offered } from './contexts.js';
 import { Conversation } from './conversation.js';
 import { keepDraft } from './drafts.js';
 import { branchOff, Lanes, withoutHeadstart } from './lanes.js';
@@ -74,6 +74,7 @@ class Chat {
     };
     this.conversation = new Conversation({ log: element('log'), hello: element('hello'), down: element('down') }, {
       again: (turn) => { if (!this.composer.locked) this.ask(turn.question); }, edit: (turn, question) => this.askInstead(turn, question),
+      other: offered().length > 1 ? (turn, by) => this.#askOther(turn, by) : undefined,
       go: (session, from) => this.go(session, this.conversation.placeOf(from), true), whole,
     });
     this.source = new Source(element('source'), () => this.#session);
@@ -366,14 +367,24 @@ class Chat {
     if (lanes.length && !signal.aborted) this.#learn();
   }
 
-  /** @param {Turn} turn @param {string} question to be asked in its place: in a branch, and the other stays */
-  async askInstead(turn, question) {
+  /** @param {Turn} turn @param {HTMLElement} by where the menu of models is opened */
+  async #askOther(turn, by) {
+    try {
+      const { chooseModel } = await import('./models.js');
+      chooseModel(by, offered(this.contexts.tokens), turn.model, (model) => this.askInstead(turn, turn.question, model));
+    } catch {
+      this.notice.say(Problem.from(null).sentence);
+    }
+  }
+
+  /** @param {Turn} turn @param {string} question to be asked in its place: in a branch, and the other stays @param {string} [model] */
+  async askInstead(turn, question, model) {
     const { signal } = this.#stay;
     const session = this.#session;
     if (!session || this.#branching) return;
     this.#branching = true;
     try {
-      const branch = await branchOff(session, (await this.#numberOf(turn)) - 1, question, signal);
+      const branch = await branchOff(session, (await this.#numberOf(turn)) - 1, question, signal, model);
       this.go(branch.session, undefined, true);
     } catch (error) {
       if (signal.aborted) return;

@@ -34,8 +34,14 @@ const MODELS = 'headstart.models';
 /** @param {HTMLElement} about a context @returns {string} what answers about it unless somebody chose */
 const ownModel = (about) => about.querySelector('.model')?.textContent || '';
 
-/** What can be chosen. */
-const offered = () => /** @type {NodeListOf<HTMLOptionElement>} */ (document.querySelectorAll('#models option'));
+/** The models to choose from. @param {string} [tokens] that they are to read, of which some may hold fewer */
+export function offered(tokens = '0') {
+  const options = /** @type {NodeListOf<HTMLOptionElement>} */ (document.querySelectorAll('#models option'));
+  return [...options].map(({ text, value, dataset }) => {
+    const small = Number(dataset.holds) < Number(tokens);
+    return { value, small, text: small ? `${value} (too small for this)` : text };
+  });
+}
 
 export class Contexts {
   /** @type {Map<string, string>} by context, the model that was chosen for new conversations in place of its own */
@@ -71,10 +77,15 @@ export class Contexts {
     return this.select.value;
   }
 
+  /** Of the one that is picked. */
+  get tokens() {
+    return [...this.#abouts()].find(({ hidden }) => !hidden)?.dataset.tokens;
+  }
+
   /** It may be one that was offered once. @returns {string|undefined} */
   get #chosen() {
     const model = this.#models.get(this.value);
-    return [...offered()].some(({ value }) => value === model) ? model : undefined;
+    return offered().some(({ value }) => value === model) ? model : undefined;
   }
 
   /** What a new conversation is opened with. @returns {{context: string, model?: string}} */
@@ -102,9 +113,8 @@ export class Contexts {
     const shown = about.dataset.model ?? ownModel(about);
     if (!known) {
       Object.assign(select, { ariaLabel: 'The model that answers', title: 'With its price for a million tokens' });
-      for (const { text, value, dataset } of offered()) {
-        const small = Number(dataset.holds) < Number(about.dataset.tokens);
-        const option = new Option(small ? `${value} (too small for this)` : text, value);
+      for (const { text, value, small } of offered(about.dataset.tokens)) {
+        const option = new Option(text, value);
         option.disabled = small;
         select.add(option);
       }

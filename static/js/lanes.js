@@ -11,9 +11,9 @@ import { end, follow, turnFrom, turnOf } from './turn.js';
 
 /** @typedef {{session: string, model: string, question: string, label: string, passing: boolean}} Lane a `passing` one is erased in the end */
 
-/** @param {string} session @param {number} after @param {string} question @param {AbortSignal} [signal] @returns {Promise<Lane>} */
-export async function branchOff(session, after, question, signal) {
-  const fork = await call('POST', `/api/sessions/${session}/fork`, { after_turn: after }, signal);
+/** @param {string} session @param {number} after @param {string} question @param {AbortSignal} [signal] @param {string} [model] @returns {Promise<Lane>} */
+export async function branchOff(session, after, question, signal, model) {
+  const fork = await call('POST', `/api/sessions/${session}/fork`, { after_turn: after, model }, signal);
   return { session: fork.session, model: fork.model, question, label: '', passing: false };
 }
 

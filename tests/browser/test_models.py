@@ -253,3 +253,56 @@ def test_what_may_not_be_asked_any_more_is_not_offered_remembered_or_taken_over(
         chat.expect_chip("warm")
         assert model_of(chat, chat.session) == OWN
         page.goto("about:blank")
+
+
+def test_a_question_is_asked_again_of_another_model_in_its_place(chat: Chat) -> None:
+    page = chat.page
+    chat.expect_state(chat.ask("What is a Future?"), "done")
+    chat.expect_state(chat.ask("What is a Task?"), "done")
+    first = chat.session
+    other = chat.turns.nth(1).get_by_role("button", name="Ask again of another model")
+    menu = page.get_by_role("group", name="Ask again of")
+    other.click()
+    expect(menu).to_be_visible()
+    expect(menu.get_by_role("button", name=OWN, exact=False)).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(menu).to_have_count(0)
+    expect(other).to_be_focused()
+    # By keyboard alone, from the last to the first and down to the one that is wanted.
+    page.keyboard.press("Enter")
+    offered = menu.locator("button:visible")
+    expect(offered.first).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(offered.last).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    while OTHER not in str(page.evaluate("document.activeElement.textContent")):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(chat.turns.nth(1).locator(".asked")).to_contain_text("2/2")
+    chat.expect_state(chat.turns.nth(1), "done")
+    assert chat.session != first
+    assert [model_of(chat, session) for session in (first, chat.session)] == [OWN, OTHER]
+    expect(about(page).locator("summary")).to_contain_text(OTHER)
+    # Each answer says whose it is, also after a reload.
+    page.reload()
+    for turn, model in zip((chat.turns.nth(0), chat.turns.nth(1)), (OWN, OTHER), strict=True):
+        turn.locator(".times summary").click()
+        expect(turn.locator(".by")).to_contain_text(model)
+    chat.turns.nth(1).get_by_role("button", name="The question before that was asked here").click()
+    expect(chat.turns.nth(1).locator(".asked")).to_contain_text("1/2")
+    expect(about(page).locator("summary")).not_to_contain_text("claude")
+
+
+def test_a_model_that_does_not_take_the_context_is_said_to_be_refused_and_the_turn_stays(
+    chat: Chat, complaints: Complaints
+) -> None:
+    complaints.expects("422")
+    page = chat.page
+    hard = chat.add_context("Hard", {"a.md": "Alpha. " * 200}, effort="high")
+    chat.open(f"/?context={hard}")
+    chat.expect_state(chat.ask("What is Alpha?"), "done")
+    chat.turns.first.get_by_role("button", name="Ask again of another model").click()
+    page.get_by_role("group", name="Ask again of").get_by_role("button", name="claude-haiku-4-5").click()
+    expect(chat.notice).to_contain_text("effort")
+    chat.expect_state(chat.turns.first, "done")
+    expect(chat.turns.first.locator(".asked")).not_to_contain_text("/")
