@@ -1,11 +1,19 @@
 """Citations as marks in the answer: a small number where the claim ends, which knows the passage that it points to."""
 
 import json
+from collections.abc import Iterable, Mapping
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_TITLE_CHARS = 300
 MAX_CITED_CHARS = 2_000
+
+
+class Source(NamedTuple):
+    """What a mark points to, in words: the document, with the pages of a PDF, and what is cited of it."""
+
+    named: str
+    cited: str
 
 
 class Marks(list[str]):
@@ -26,12 +34,27 @@ class Marks(list[str]):
         return self._numbers[key]
 
 
-def _mark(number: int, citation: dict[str, Any]) -> str:
+def sources_of(content: Iterable[Mapping[str, Any]]) -> list[Source]:
+    """The sources of an answer's content blocks, the first one that of the mark 1."""
+    marks, sources = Marks(), list[Source]()
+    for block in content:
+        for citation in (block.get("citations") or []) if block.get("type") == "text" else []:
+            marks.number(citation)
+            if len(marks) > len(sources):
+                sources.append(_source(citation))
+    return sources
+
+
+def _source(citation: dict[str, Any]) -> Source:
     title = _text(citation.get("document_title") or citation.get("title") or citation.get("source"), MAX_TITLE_CHARS)
+    named = ", ".join(part for part in (title or "a document", _pages(citation)) if part)
+    return Source(named, _text(citation.get("cited_text"), MAX_CITED_CHARS))
+
+
+def _mark(number: int, citation: dict[str, Any]) -> str:
     place = _place(citation)
-    cited = _text(citation.get("cited_text"), MAX_CITED_CHARS)
+    named, cited = _source(citation)
     pages = _pages(citation)
-    named = ", ".join(part for part in (title or "a document", pages) if part)
     attributes = {
         "title": named,
         "aria-label": f"Source {number}: {named}",

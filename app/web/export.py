@@ -1,16 +1,22 @@
-"""A conversation as a file to keep: Markdown for people, JSON for programs."""
+"""A conversation as a file to keep: a page to pass on, Markdown to go on with, JSON for programs."""
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from app.rendering.citations import Source
 from app.turns.conversations import Session, TurnView
 from app.turns.finding import automatic_title
 from app.warm.state import rfc3339
+from app.web.inline import BASE_CSS, EXPORT_CSS
 from app.web.numbers import duration, money
+from app.web.templates import templates
+
+# By turn: an answer's HTML, and its sources.
+Answers = Mapping[str, tuple[str, list[Source]]]
 
 _MAX_NAME_CHARS = 60
 _CACHE = {"hit": "cache hit", "partial": "partial cache hit", "miss": "cache miss", "uncacheable": "not cached"}
@@ -32,12 +38,22 @@ def exported(session: Session, title: str, turns: list[dict[str, Any]]) -> dict[
 
 def markdown(session: Session, title: str, turns: Sequence[TurnView]) -> str:
     """The file as Markdown: questions as quotations, answers as they were written, and a line about each."""
-    about = f"Asked about {session.context_name} ({session.parameters['model']})"
-    begun = f"{about}, begun {_time(session.created_ms)}."
-    parts = [f"# {automatic_title(title) or 'Conversation'}", begun]
+    parts = [f"# {_heading(title)}", _about(session)]
     for turn in turns:
-        parts += [f"## {turn.number}", _quoted(turn.question), turn.answer.strip(), _line(turn)]
+        parts += [f"## {turn.number}", _quoted(turn.question), turn.answer.strip(), f"*{_line(turn)}*"]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def page(session: Session, title: str, turns: Sequence[TurnView], answers: Answers) -> str:
+    """The file as a page of its own, which runs nothing and fetches nothing, wherever it is opened; `answers` have the
+    sanitized HTML of each turn's, and its sources."""
+    shown = [
+        {"number": turn.number, "question": turn.question.strip(), "line": _line(turn)}
+        | dict(zip(("html", "sources"), answers.get(turn.turn, ("", [])), strict=True))
+        for turn in turns
+    ]
+    file = templates.get_template("export.html")
+    return file.render(title=_heading(title), about=_about(session), turns=shown, css=BASE_CSS + EXPORT_CSS)
 
 
 def disposition(title: str, kind: str) -> str:
@@ -46,6 +62,14 @@ def disposition(title: str, kind: str) -> str:
     name = " ".join(name.split())[:_MAX_NAME_CHARS].strip(" .") or "conversation"
     plain = re.sub(r"[^A-Za-z0-9 _-]+", "", unicodedata.normalize("NFKD", name)).strip() or "conversation"
     return f"attachment; filename=\"{plain}.{kind}\"; filename*=UTF-8''{quote(name, safe='')}.{kind}"
+
+
+def _heading(title: str) -> str:
+    return automatic_title(title) or "Conversation"
+
+
+def _about(session: Session) -> str:
+    return f"Asked about {session.context_name} ({session.parameters['model']}), begun {_time(session.created_ms)}."
 
 
 def _is_safe(char: str) -> bool:
@@ -71,7 +95,7 @@ def _line(turn: TurnView) -> str:
     if verdict.get("cost_usd") is not None:
         facts.append(f"{money(verdict['cost_usd'])}.")
     facts.append(f"Asked {_time(turn.asked_ms)}{f', of {turn.model}' if turn.model else ''}.")
-    return f"*{' '.join(fact for fact in facts if fact)}*"
+    return " ".join(fact for fact in facts if fact)
 
 
 def _time(milliseconds: int) -> str:

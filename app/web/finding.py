@@ -4,14 +4,14 @@ import re
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from app.access.limits import Work
 from app.turns.conversations import Session, TurnView
 from app.turns.finding import Branches, Listed, Place, automatic_title
 from app.web import answers
 from app.web.description import Responses, gives, problems, ref
-from app.web.export import disposition, exported, markdown
+from app.web.export import disposition, exported, markdown, page
 from app.web.problems import invalid
 from app.web.rooms import Asker, InRooms, Visiting
 from app.web.schemas import ChangesBody, listed_json, turn_json
@@ -25,6 +25,7 @@ _FILE: Responses = {
         "headers": {"Content-Disposition": {"required": True, "schema": {"type": "string"}}},
         "content": {
             "text/markdown": {"schema": {"type": "string"}},
+            "text/html": {"schema": {"type": "string"}},
             "application/json": {"schema": ref(answers.Exported)},
         },
     }
@@ -38,7 +39,7 @@ Most = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[
     str, Query(description="`next` of the list before.", json_schema_extra={"pattern": f"^({_CURSOR})?$"})
 ]
-FileKind = Annotated[Literal["markdown", "json"], Query(alias="format")]
+FileKind = Annotated[Literal["markdown", "html", "json"], Query(alias="format")]
 
 
 @router.get(
@@ -99,13 +100,16 @@ async def change_session(session: str, body: ChangesBody, rooms: InRooms, asker:
     responses=_FILE | problems(*_MISSING, "invalid_request"),
 )
 async def export_session(session: str, rooms: InRooms, asker: Asker, kind: FileKind = "markdown") -> Response:
-    """A conversation as a file: Markdown to read, or JSON with everything that a reader has."""
+    """A conversation as a file: Markdown, a page that can be read on its own, or JSON with everything that a reader has."""
     found = await rooms.conversations.get(session, asker)
     turns = await rooms.conversations.turns_of(found)
     title = title_of(found, turns)
     if kind == "json":
         whole = told(found, turns, await rooms.finding.branches(found))
         return JSONResponse(exported(found, title, whole), headers={"Content-Disposition": disposition(title, "json")})
+    if kind == "html":
+        whole_page = page(found, title, turns, await rooms.rendered.apart(found.id))
+        return HTMLResponse(whole_page, headers={"Content-Disposition": disposition(title, "html")})
     headers = {"Content-Disposition": disposition(title, "md")}
     return Response(markdown(found, title, turns), media_type="text/markdown; charset=utf-8", headers=headers)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 _STATIC = Path(__file__).resolve().parents[2] / "static"
 
 BASE_CSS = (_STATIC / "css" / "base.css").read_text()
+# Of a file that is passed on.
+EXPORT_CSS = "".join((_STATIC / "css" / name).read_text() for name in ("prose.css", "export.css"))
 BOOT_JS = (_STATIC / "js" / "boot.js").read_text()
 
 

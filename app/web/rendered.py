@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 from app.rendering.answer import blocks_of
+from app.rendering.apart import apart
+from app.rendering.citations import Source, sources_of
 
 KEEP_CHARS = 32_000_000
 
@@ -36,6 +38,21 @@ class Rendered:
                 return {fields["turn"]: self._one(fields.get("answer", "[]")) for fields in turns}
 
         return await asyncio.to_thread(render)
+
+    async def apart(self, session: str) -> dict[str, tuple[str, list[Source]]]:
+        """Every answer of `session` for a file that is read on its own, and its sources, by turn."""
+        turns = await self._read(session)
+
+        def render() -> dict[str, tuple[str, list[Source]]]:
+            with self._lock:
+                return {fields["turn"]: self._apart(fields) for fields in turns}
+
+        return await asyncio.to_thread(render)
+
+    def _apart(self, fields: dict[str, str]) -> tuple[str, list[Source]]:
+        answer = fields.get("answer", "[]")
+        sources = sources_of(json.loads(answer))
+        return apart(self._one(answer), sources, f"source-{fields['number']}"), sources
 
     def _one(self, answer: str) -> list[str]:
         key = sha256(answer.encode()).digest()

@@ -1060,6 +1060,7 @@ def test_a_newcomer_adds_a_folder_asks_forks_stops_and_exports(gated: Chat, gate
     assert [line.removeprefix("> ") for line in text.splitlines() if line.startswith("> ")] == asked_here
     assert "Stopped here." in text.splitlines()[-1]
     assert all(one["answer"] and one["answer"].strip() in text for one in told["turns"])
+    assert all(f"<h2>{question}</h2>" in exported(page, "a page", "What is in here.html") for question in asked_here)
 
 
 def exported(page: Page, kind: str, name: str) -> str:

@@ -3,6 +3,7 @@ that attacks, through every way in, stays text."""
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -12,6 +13,7 @@ from tests.browser.chat import Chat
 from tests.browser.conftest import Complaints
 from tests.browser.painting import SOURCE, shifts_of_an_answer
 from tests.browser.serving import headstart
+from tests.browser.test_access import serious
 from tests.browser.writing import Writer
 from tests.recorder import Recorder, recording, refuse
 from tests.rendering.payloads import PAYLOADS
@@ -278,6 +280,42 @@ def test_no_payload_does_anything_wherever_it_comes_from(written: Chat, writer: 
     assert {tuple(link) for link in links} <= {("https:", "noopener noreferrer nofollow", "_blank")}
     assert page.evaluate("window.hacked") is None
     assert all(url.startswith(written.url) for url in asked)
+
+
+def test_a_conversation_that_is_passed_on_as_a_page_runs_and_fetches_nothing(
+    written: Chat, writer: Writer, tmp_path: Path
+) -> None:
+    page = written.page
+    context = written.add_context(PAYLOADS[0], {"a.md": "Alpha. " * 200})
+    written.open(f"/?context={context}")
+    turn = written.ask("\n".join(PAYLOADS))
+    for payload in PAYLOADS:
+        cited = {"type": "page_location", "cited_text": payload, "document_index": 0, "document_title": payload}
+        writer.say(f"{payload}\n\n", ({**cited, "start_page_number": 1, "end_page_number": 2},))
+    writer.say("```python\ndef tons(ship): return 12\n```\n")
+    writer.end()
+    written.expect_state(turn, "done")
+    answer = page.request.get(f"{written.url}/api/sessions/{written.session}/export?format=html")
+    file = tmp_path / "passed on.html"
+    file.write_bytes(answer.body())
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    expect(page.locator("h2")).to_contain_text(PAYLOADS[0])
+    assert page.locator("script, img, svg, iframe, object, form, input, button, link, base, math, video").count() == 0
+    assert page.locator("[style], [onclick], [onerror], [onload], [onmouseover]").count() == 0
+    assert page.locator("body *").evaluate_all("all => all.filter(one => one.matches('style, meta'))") == []
+    links = page.locator("a").evaluate_all("all => all.map(one => one.protocol)")
+    assert set(links) <= {"https:", "file:"}
+    for mark in page.locator("a.cite").all():
+        expect(page.locator(str(mark.get_attribute("href")))).to_have_count(1)
+    page.locator("a.cite").last.click()
+    expect(page.locator(":target")).to_be_in_viewport()
+    colours = [page.locator(part).first.evaluate("one => getComputedStyle(one).color") for part in (".k", ".prose")]
+    assert colours[0] != colours[1]
+    assert page.evaluate("window.hacked") is None
+    assert {url.partition("#")[0] for url in asked} == {file.as_uri()}
+    assert serious(page) == []
 
 
 NOT_OURS = """() => [...document.body.querySelectorAll('*')].filter(node =>
