@@ -43,6 +43,7 @@ from app.turns.asking import Asking, FirstEvent
 from app.turns.conversations import Conversations
 from app.turns.finding import Finding
 from app.turns.journal import Journal
+from app.turns.linking import Linking
 from app.turns.met import Met
 from app.turns.problems import problem_of
 from app.turns.retention import Retention
@@ -58,7 +59,7 @@ from app.warm.running import Running
 from app.warm.speculation import Limits, Speculation
 from app.warm.state import warm_json
 from app.warm.writer import Writer
-from app.web import contexts, finding, operations, pages, sessions, sift, turns
+from app.web import contexts, finding, linking, operations, pages, sessions, sift, turns
 from app.web.admin import Admin
 from app.web.description import DESCRIPTION, TAGS, DescribedApp, operation_id
 from app.web.forwarded import ForwardedMiddleware
@@ -148,6 +149,7 @@ def create_app(
         fetcher=(fetcher or Fetcher()) if settings.fetch_urls == "on" else None,
         conversations=conversations,
         finding=Finding(stored_sessions, listing, met),
+        linking=Linking(stored_sessions, stored_turns) if settings.sharing == "on" else None,
         asking=asking,
         coordinator=coordinator,
         patience=patience,
@@ -265,8 +267,9 @@ def _first_event(event: FirstEvent) -> dict[str, object]:
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    for room in (contexts, sift, finding, sessions, turns, operations, pages):
+    for room in (contexts, sift, finding, linking, sessions, turns, operations, pages):
         app.include_router(room.router)
+    app.include_router(linking.readers)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimitMiddleware)

@@ -232,6 +232,9 @@ class Settings(BaseSettings):
     fetch_urls: Annotated[Literal["on", "off"], BeforeValidator(_switch)] = Field(
         default="on", description="off: documents come as texts and files alone; the server fetches no URL."
     )
+    sharing: Annotated[Literal["on", "off"], BeforeValidator(_switch)] = Field(
+        default="on", description="off: no conversation can be shared by a link, and links lead nowhere."
+    )
     max_question_chars: int = Field(
         default=100_000, gt=0, le=300_000, description="The longest question, in characters."
     )

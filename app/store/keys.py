@@ -10,6 +10,7 @@ import secrets
 
 SESSION_PREFIX = "s_"
 TURN_PREFIX = "t_"
+LINK_PREFIX = "l_"
 _RANDOM_BYTES = 16
 _RANDOM_DIGITS = 2 * _RANDOM_BYTES
 
@@ -36,6 +37,24 @@ def new_session_id() -> str:
 def new_turn_id(session: str) -> str:
     """An unguessable id that leads back to its session: its 128 random bits and 128 more."""
     return TURN_PREFIX + session.removeprefix(SESSION_PREFIX) + secrets.token_hex(_RANDOM_BYTES)
+
+
+def new_link_secret() -> str:
+    """What only who has a link knows: 128 random bits."""
+    return secrets.token_hex(_RANDOM_BYTES)
+
+
+def link_id(session: str, secret: str) -> str:
+    """A link's id, which leads to its session."""
+    return LINK_PREFIX + session.removeprefix(SESSION_PREFIX) + secret
+
+
+def session_of_link(link: str) -> str | None:
+    """The session a link leads to; None when it is no link at all."""
+    digits = link.removeprefix(LINK_PREFIX)
+    if digits == link or not _is_hex(digits, 2 * _RANDOM_DIGITS):
+        return None
+    return SESSION_PREFIX + digits[:_RANDOM_DIGITS]
 
 
 def share_of(session: str) -> str:

@@ -21,6 +21,15 @@ from app.store.connection import Command, Store
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """What leads whoever has its `id` to the first so many `turns` of a session; made, or made to lead further, `at_ms`."""
+
+    id: str
+    turns: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRecord:
     """A session's small facts. `parameters` is what its opening is rendered from; `digests` are those of its prefixes,
     one per complete turn and the current one last, `sizes` their bytes; `running` is the turn that runs, or None;
@@ -48,6 +57,7 @@ class SessionRecord:
     parent: str | None = None
     shared: tuple[str, ...] = ()
     copy_of: str | None = None
+    link: Link | None = None
 
     @property
     def size(self) -> int:
@@ -95,6 +105,15 @@ class Sessions:
         """Have `sessions`, as far as they are still there, be called `title`."""
         for session in sessions:
             await self._store.run("rename_session", [keys.session(session)], [title])
+
+    async def link(self, session: str, secret: str, turns: int, at_ms: int) -> Link | None:
+        """The session's link, with a new `secret` if it had none, to its first `turns`; None when the session is gone."""
+        link = await self._store.run("link_session", [keys.session(session)], [secret, turns, at_ms])
+        return _link(session, link.decode()) if link else None
+
+    async def unlink(self, session: str) -> None:
+        """Have the session's link lead nowhere."""
+        await self._store.do("HDEL", keys.session(session), "link")
 
     async def relate(self, *relatives: SessionRecord) -> None:
         """Have sessions of one family be found in it."""
@@ -199,4 +218,10 @@ def _record(session: str, fields: dict[bytes, bytes]) -> SessionRecord | None:
         parent=text.get("parent") or None,
         shared=tuple(shared.split(",")) if shared else (),
         copy_of=text.get("copy_of") or None,
+        link=_link(session, text["link"]) if "link" in text else None,
     )
+
+
+def _link(session: str, stored: str) -> Link:
+    secret, turns, at_ms = stored.split()
+    return Link(keys.link_id(session, secret), int(turns), int(at_ms))

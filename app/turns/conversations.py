@@ -179,6 +179,7 @@ class Conversations:
             parent=keys.trace(record.id),
             shared=(*record.shared, *(keys.trace(turn["turn"]) for turn in turns[len(record.shared) :]))[:after_turn],
             copy_of=None,
+            link=None,
         )
         if isolated:
             isolation, family = _isolation_of(forked.id), keys.trace(forked.id)

@@ -220,6 +220,18 @@ class Turn(BaseModel):
     """With `render=html`: the answer's blocks, each one element."""
 
 
+class Link(BaseModel):
+    """What leads whoever has it to the turns that there were when it was made."""
+
+    model_config = like(examples.LINK)
+
+    path: str
+    """Of a page of this server."""
+    turns: int
+    """How many of the session's turns can be read there."""
+    linked_at: Time
+
+
 class Conversation(Session):
     """A session with its turns."""
 
@@ -229,6 +241,8 @@ class Conversation(Session):
     """As its owner calls it, or its first question; empty before that."""
     forked_from: Fork | None
     """Null also when that was erased."""
+    link: Link | None
+    """Null while it is not shared."""
     turns: list[Turn]
 
 

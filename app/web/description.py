@@ -228,7 +228,8 @@ def _complete_operation(method: str, operation: dict[str, Any]) -> None:
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]
     if method != "get":
-        responses["403"] = _problem_response(403, ["cross_site"])
+        known = responses.get("403", {}).get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
+        responses["403"] = _problem_response(403, [*known, "cross_site"])
     responses["421"] = _problem_response(421, ["unknown_host"])
     responses.setdefault("401", _problem_response(401, ["unauthorized", "login_required"]))
     for response in responses.values():

@@ -44,16 +44,19 @@ def markdown(session: Session, title: str, turns: Sequence[TurnView]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def page(session: Session, title: str, turns: Sequence[TurnView], answers: Answers) -> str:
+def page(session: Session, title: str, turns: Sequence[TurnView], answers: Answers, *, shared: bool = False) -> str:
     """The file as a page of its own, which runs nothing and fetches nothing, wherever it is opened; `answers` have the
-    sanitized HTML of each turn's, and its sources."""
+    sanitized HTML of each turn's, and its sources. A `shared` one is at an address of this server, which sends its policy
+    and its icon."""
     shown = [
         {"number": turn.number, "question": turn.question.strip(), "line": _line(turn)}
         | dict(zip(("html", "sources"), answers.get(turn.turn, ("", [])), strict=True))
         for turn in turns
     ]
     file = templates.get_template("export.html")
-    return file.render(title=_heading(title), about=_about(session), turns=shown, css=BASE_CSS + EXPORT_CSS)
+    return file.render(
+        title=_heading(title), about=_about(session), turns=shown, css=BASE_CSS + EXPORT_CSS, shared=shared
+    )
 
 
 def disposition(title: str, kind: str) -> str:

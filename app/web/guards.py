@@ -103,7 +103,7 @@ class HeadersMiddleware:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 page = headers.get("content-type", "").startswith("text/html")
-                headers["content-security-policy"] = CONTENT_SECURITY_POLICY if page else NOTHING_POLICY
+                headers.setdefault("content-security-policy", CONTENT_SECURITY_POLICY if page else NOTHING_POLICY)
                 headers["x-content-type-options"] = "nosniff"
                 headers["referrer-policy"] = "same-origin"
                 headers.setdefault("cache-control", "no-cache" if scope["path"].startswith("/static/") else "no-store")

@@ -21,6 +21,7 @@ from app.turns.asking import Draining, RequestTooLarge, TurnRunning, UnknownTurn
 from app.turns.conversations import InvalidModel, NoSuchTurn, UnknownSession
 from app.turns.finding import CannotPin
 from app.turns.journal import JournalGone
+from app.turns.linking import CannotLink, UnknownLink
 from app.turns.problems import internal_error, problem
 from app.warm.prefixes import ContextGone
 from app.web.numbers import duration
@@ -121,6 +122,10 @@ PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     TooManyContexts: lambda error: Problem(409, "too_many_contexts", "Too many contexts", _sentence(str(error))),
     TooManyBytes: lambda error: Problem(409, "too_many_bytes", "Too many bytes", _sentence(str(error))),
     LimitReached: lambda error: _limit_reached(error),
+    CannotLink: lambda error: Problem(409, "cannot_link", "Nothing to link to", _sentence(str(error))),
+    UnknownLink: lambda _: Problem(
+        404, "link_not_found", "This link leads nowhere", "It was taken back, or the conversation was deleted."
+    ),
     CannotPin: lambda error: Problem(409, "cannot_pin", "Not pinned", _sentence(str(error))),
     TurnRunning: lambda error: Problem(
         409,

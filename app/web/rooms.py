@@ -13,6 +13,7 @@ from app.ledger.book import Ledger
 from app.turns.asking import Asking
 from app.turns.conversations import Conversations
 from app.turns.finding import Finding
+from app.turns.linking import Linking
 from app.warm.coordinator import Coordinator
 from app.warm.patience import Patience
 from app.web.admin import Admin
@@ -26,13 +27,14 @@ class Rooms:
 
     `notice` says who the upstream is: `kind` ("sandbox", "claude" or "custom"), `label`, `hint`. `check_store` raises
     when Redis is away. `spent` tells what speculation has cost in this hour and this day, in USD; `budget_usd` what it may,
-    None when nothing limits it. `fetcher` is None when no URL is to be fetched.
+    None when nothing limits it. `fetcher` is None when no URL is to be fetched, `linking` when nothing is to be shared.
     """
 
     library: Library
     fetcher: Fetcher | None
     conversations: Conversations
     finding: Finding
+    linking: Linking | None
     asking: Asking
     coordinator: Coordinator
     patience: Patience

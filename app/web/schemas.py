@@ -10,6 +10,7 @@ from app.contexts.documents import Skipped
 from app.contexts.library import ContextView
 from app.turns.conversations import Session, TurnView
 from app.turns.finding import MAX_TITLE_CHARS, Listed
+from app.turns.linking import Link
 from app.warm.state import rfc3339
 
 MAX_NAME_CHARS = 200
@@ -232,6 +233,11 @@ def session_json(session: Session, warm: dict[str, Any], tokens: int | None) -> 
         },
         "warm": warm,
     }
+
+
+def link_json(link: Link) -> dict[str, Any]:
+    """What leads others to the first turns of a session."""
+    return {"path": f"/shared/{link.id}", "turns": link.turns, "linked_at": rfc3339(link.at_ms)}
 
 
 def turn_json(view: TurnView, model: str, branches: list[str]) -> dict[str, Any]:

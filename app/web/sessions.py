@@ -16,7 +16,7 @@ from app.web.finding import title_of, told
 from app.web.live import with_html
 from app.web.problems import invalid
 from app.web.rooms import Asker, InRooms, Rooms, Visiting
-from app.web.schemas import AskBody, ForkBody, Index, Render, SessionBody, WarmBody, session_json
+from app.web.schemas import AskBody, ForkBody, Index, Render, SessionBody, WarmBody, link_json, session_json
 from app.web.streams import EventStream, event_stream
 
 router = APIRouter(prefix="/api/sessions", tags=["sessions"])
@@ -78,6 +78,7 @@ async def show_session(session: str, rooms: InRooms, asker: Asker, render: Rende
     return await _shown(rooms, found) | {
         "title": title_of(found, turns),
         "forked_from": forked,
+        "link": link_json(found.link) if found.link and rooms.linking else None,
         "turns": turns_told,
     }
 

@@ -1,5 +1,6 @@
 // @ts-check
 /** The menu of models that a question can be asked again of. chat.js loads it when somebody opens it. */
+import { stepThrough } from './shortcuts.js';
 
 /**
  * @param {HTMLElement} by what it is opened from @param {{value: string, text: string, small: boolean}[]} models
@@ -19,14 +20,7 @@ export function chooseModel(by, models, own, chosen) {
     });
     menu.append(button);
   }
-  const stops = /** @type {HTMLElement[]} */ ([...menu.querySelectorAll('button:enabled:not([hidden])')]);
-  menu.addEventListener('keydown', (event) => {
-    const at = stops.indexOf(/** @type {HTMLElement} */ (document.activeElement));
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
-    if (to === undefined) return;
-    event.preventDefault();
-    stops.at(to % stops.length)?.focus();
-  });
+  stepThrough(menu);
   menu.addEventListener('toggle', (event) => {
     if (/** @type {ToggleEvent} */ (event).newState === 'closed') menu.remove();
   });
@@ -35,5 +29,5 @@ export function chooseModel(by, models, own, chosen) {
   const { bottom, right } = by.getBoundingClientRect();
   menu.style.left = `${Math.max(8, right - menu.offsetWidth)}px`;
   menu.style.top = `${Math.max(8, Math.min(bottom + 4, innerHeight - menu.offsetHeight - 8))}px`;
-  stops[0]?.focus();
+  /** @type {HTMLElement|null} */ (menu.querySelector('button:enabled:not([hidden])'))?.focus();
 }

@@ -18,6 +18,18 @@ const WITH_ALT = { KeyN: 'fresh', KeyB: 'sidebar', KeyC: 'copy', KeyI: 'focus', 
 const typing = (target) =>
   target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 
+/** Has the arrows, Home and End go through what can be chosen in a menu. @param {HTMLElement} menu */
+export function stepThrough(menu) {
+  menu.addEventListener('keydown', (event) => {
+    const stops = /** @type {HTMLElement[]} */ ([...menu.querySelectorAll('a, button:enabled')]).filter((one) => !one.hidden);
+    const at = stops.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    stops.at(to % stops.length)?.focus();
+  });
+}
+
 /** @param {Record<string, () => void>} does */
 export function listenForKeys(does) {
   const dialog = /** @type {HTMLDialogElement} */ (document.getElementById('keys'));

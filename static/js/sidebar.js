@@ -10,7 +10,7 @@ import { confirmed } from './confirm.js';
 import { part } from './conversation.js';
 import { recall, retain } from './kept.js';
 import { aged, several } from './numbers.js';
-import { onlyTouch } from './shortcuts.js';
+import { onlyTouch, stepThrough } from './shortcuts.js';
 
 /** @typedef {{session: string, title: string, conversation: string, context_name: string, asked_at: string, running: boolean, branches: number, match: string|null, match_turn: number|null}} Listed */
 
@@ -97,7 +97,7 @@ export class Sidebar {
     this.more.addEventListener('click', () => this.load(this.#next || ''));
     this.node.addEventListener('keydown', (event) => this.#key(event));
     const choices = /** @type {Record<string, () => void>} */ ({
-      pin: () => this.#pin(), rename: () => this.#rename(), delete: () => this.#confirm(),
+      pin: () => this.#pin(), rename: () => this.#rename(), share: () => this.#share(), delete: () => this.#confirm(),
     });
     for (const button of this.menu.querySelectorAll('button')) {
       button.addEventListener('click', () => {
@@ -108,6 +108,7 @@ export class Sidebar {
     this.menu.addEventListener('toggle', (event) => {
       if (/** @type {ToggleEvent} */ (event).newState === 'closed') this.menu.removeAttribute('style');
     });
+    stepThrough(this.menu);
     for (const link of this.menu.querySelectorAll('a')) link.addEventListener('click', () => this.menu.hidePopover());
   }
 
@@ -275,7 +276,7 @@ export class Sidebar {
     });
     const menu = /** @type {HTMLButtonElement} */ (part('menu', 'button', '⋯'));
     menu.type = 'button';
-    menu.ariaLabel = `Pin, rename, export or delete: ${listed.title}`;
+    menu.ariaLabel = `Options: ${listed.title}`;
     menu.addEventListener('click', () => this.#choose(listed, menu));
     item.append(link, menu);
     return item;
@@ -310,10 +311,26 @@ export class Sidebar {
     }
     await this.load();
     if (refused) this.said.textContent = refused;
-    // Unless the reader has gone on.
+    this.#backTo(conversation);
+  }
+
+  /** Unless the reader has gone on. @param {string} conversation whose menu was used */
+  #backTo(conversation) {
     const { activeElement } = document;
     if (activeElement !== document.body && !this.node.contains(activeElement)) return;
     (this.#rowOf(conversation)?.querySelector('a') ?? this.search).focus();
+  }
+
+  async #share() {
+    const listed = this.#chosen;
+    if (!listed) return;
+    try {
+      const { share } = await import('./share.js');
+      await share(listed);
+      this.#backTo(listed.conversation);
+    } catch (error) {
+      this.said.textContent = Problem.from(error).sentence;
+    }
   }
 
   #rename() {

@@ -62,7 +62,7 @@ def test_nothing_serious_in_any_state_of_the_chat(seen: Page, gated: Chat, gate:
     assert serious(seen) == []
     if not seen.locator("#sidebar").is_visible():
         seen.get_by_role("button", name="Conversations", exact=True).click()
-    seen.get_by_role("button", name="Pin, rename, export or delete").first.click()
+    seen.get_by_role("button", name="Options").first.click()
     assert serious(seen) == []
     seen.get_by_role("button", name="Delete…").click()
     assert serious(seen) == []

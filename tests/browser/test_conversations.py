@@ -43,7 +43,7 @@ def asked(turn: Locator) -> Locator:
 
 
 def title_of(page: Page, old: str) -> Locator:
-    page.get_by_role("button", name=f"Pin, rename, export or delete: {old}").click()
+    page.get_by_role("button", name=f"Options: {old}").click()
     page.get_by_role("button", name="Rename", exact=True).click()
     return page.get_by_label("Title")
 
@@ -83,7 +83,7 @@ def test_conversations_are_listed_opened_found_renamed_and_deleted(chat: Chat) -
     rename(page, "What is a Future?", "Of futures")
     expect(rows(page).nth(1)).to_contain_text("Of futures")
 
-    page.get_by_role("button", name="Pin, rename, export or delete: Of futures").click()
+    page.get_by_role("button", name="Options: Of futures").click()
     page.get_by_role("button", name="Delete…").click()
     expect(page.get_by_role("dialog")).to_contain_text("Of futures")
     page.get_by_role("button", name="Delete", exact=True).click()
@@ -132,7 +132,7 @@ def test_the_window_is_named_after_its_conversation(gated: Chat, gate: Gate) -> 
     # So does who has opened the menu of a row that is drawn anew.
     gate.hold_answers(after_deltas=1)
     gated.ask("And ship 43?")
-    page.get_by_role("button", name="Pin, rename, export or delete: Which ship is ship 42?").click()
+    page.get_by_role("button", name="Options: Which ship is ship 42?").click()
     with page.expect_response(lambda answer: "/api/sessions?" in answer.url) as listed:
         gate.open_all()
     listed.value.finished()
@@ -238,7 +238,7 @@ def test_who_reads_a_branch_has_it_in_the_list_and_is_told_of_all_of_them(chat: 
     row = rows(page).first
     expect(row.locator("a")).to_have_attribute("href", f"/?session={read}")
     expect(row.locator("a")).to_have_attribute("aria-current", "page")
-    row.get_by_role("button", name="Pin, rename, export or delete").click()
+    row.get_by_role("button", name="Options").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="Export as JSON").click()
     told = json.loads(download.value.path().read_text())
@@ -250,7 +250,7 @@ def test_who_reads_a_branch_has_it_in_the_list_and_is_told_of_all_of_them(chat: 
     page.get_by_label("Search conversations").fill("And a Lock?")
     expect(row.locator("a")).not_to_have_attribute("href", f"/?session={read}")
     expect(row).to_contain_text("2 branches")
-    row.get_by_role("button", name="Pin, rename, export or delete").click()
+    row.get_by_role("button", name="Options").click()
     page.get_by_role("button", name="Delete…").click()
     expect(page.get_by_role("dialog")).to_contain_text("with its 2 branches")
     page.get_by_role("button", name="Keep it").click()
@@ -285,7 +285,7 @@ def test_a_question_asked_again_is_a_branch_whose_answer_is_read_from_the_cache(
 
 
 def pin(page: Page, title: str, does: str = "Pin") -> None:
-    page.get_by_role("button", name=f"Pin, rename, export or delete: {title}").click()
+    page.get_by_role("button", name=f"Options: {title}").click()
     page.get_by_role("button", name=does, exact=True).click()
 
 
@@ -313,7 +313,7 @@ def test_a_pinned_conversation_stands_at_the_head_until_it_is_unpinned(chat: Cha
     page.get_by_label("Search conversations").fill("future")
     expect(head).to_have_count(0)
     expect(rows(page).locator("mark").first).to_be_visible()
-    page.get_by_role("button", name="Pin, rename, export or delete: What is a Future?").click()
+    page.get_by_role("button", name="Options: What is a Future?").click()
     expect(page.get_by_role("button", name="Unpin", exact=True)).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#spoken")).to_have_text("Unpinned.")
@@ -1008,7 +1008,7 @@ def test_each_conversation_has_a_draft_and_each_context_one_for_a_new_conversati
     expect(gated.input).to_have_value("And ship 42?")
     page.reload()
     expect(gated.input).to_have_value("And ship 42?")
-    rows(page).first.get_by_role("button", name="Pin, rename, export or delete").click()
+    rows(page).first.get_by_role("button", name="Options").click()
     page.get_by_role("button", name="Delete…").click()
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(gated.turns).to_have_count(0)
@@ -1065,7 +1065,7 @@ def test_a_newcomer_adds_a_folder_asks_forks_stops_and_exports(gated: Chat, gate
 
 def exported(page: Page, kind: str, name: str) -> str:
     """What the first conversation of the list is exported as."""
-    rows(page).first.get_by_role("button", name="Pin, rename, export or delete").click()
+    rows(page).first.get_by_role("button", name="Options").click()
     with page.expect_download() as download:
         page.get_by_role("link", name=f"Export as {kind}").click()
     assert download.value.suggested_filename == name
