@@ -46,6 +46,7 @@ from app.turns.journal import Journal
 from app.turns.linking import Linking
 from app.turns.met import Met
 from app.turns.problems import problem_of
+from app.turns.rating import Ratings
 from app.turns.retention import Retention
 from app.turns.services import Services
 from app.upstream.client import Upstream
@@ -149,6 +150,7 @@ def create_app(
         fetcher=(fetcher or Fetcher()) if settings.fetch_urls == "on" else None,
         conversations=conversations,
         finding=Finding(stored_sessions, listing, met),
+        ratings=Ratings(services, conversations),
         linking=Linking(stored_sessions, stored_turns) if settings.sharing == "on" else None,
         asking=asking,
         coordinator=coordinator,

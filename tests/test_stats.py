@@ -236,7 +236,20 @@ def test_no_id_and_no_unknown_model_becomes_a_label(client: Client) -> None:
     labels = {label for samples in metrics(client).values() for names in samples for label in names}
     assert ("model", "other") in labels
     assert {name for name, _ in labels} <= {
-        *("kind", "outcome", "model", "category", "cache", "reason", "start", "le", "window", "version", "upstream")
+        *(
+            "kind",
+            "outcome",
+            "model",
+            "category",
+            "cache",
+            "reason",
+            "start",
+            "le",
+            "window",
+            "version",
+            "upstream",
+            "rating",
+        )
     }
     assert not any(word in value for _, value in labels for word in ("anyone", session, "c_", "t_"))
 

@@ -26,6 +26,7 @@ from app.ledger.counters import (
     WARM,
     Answered,
     call_counters,
+    rating_counters,
     skip_counters,
     used_counters,
     verdict_counters,
@@ -162,6 +163,10 @@ class Ledger:
     async def count_skip(self, context: str, reason: str) -> None:
         """A warm over `context` was skipped for `reason`."""
         await self._store.enter(Posting(self._clock(), context, skip_counters(reason)))
+
+    async def count_rating(self, context: str, before: str, now: str) -> None:
+        """An answer about `context` is rated `now`, and was `before`; "" is not at all."""
+        await self._store.enter(Posting(self._clock(), context, rating_counters(before, now)))
 
     async def spent_by(self, owner: str) -> float:
         """USD that `owner`'s calls have cost since midnight (UTC), as far as prices are known."""

@@ -87,6 +87,11 @@ def skip_counters(reason: str) -> dict[str, int]:
     return {name("skips", reason): 1}
 
 
+def rating_counters(before: str, now: str) -> dict[str, int]:
+    """What a reader adds who rated an answer `before`, and rates it so `now`; "" is not at all."""
+    return {name("rated", rating): by for rating, by in ((before, -1), (now, 1)) if rating}
+
+
 def start_of(verdict: Verdict) -> str:
     """How an answer started: it waited for a warm under way (`joined`), read from the cache (`warm`), or did neither.
 

@@ -75,6 +75,8 @@ class Figures:
     turns_miss: int
     turns_uncacheable: int
     hit_rate: float | None
+    rated_good: int
+    rated_bad: int
     waiting_saved_ms: int
     times: dict[str, dict[str, Quantiles]]
     calls: dict[str, dict[str, int]]
@@ -137,6 +139,8 @@ def figures(sheet: Sheet) -> Figures:
         turns_miss=sums.of("turns", "miss", None),
         turns_uncacheable=uncacheable,
         hit_rate=hits / (turns - uncacheable) if turns > uncacheable else None,
+        rated_good=sums.of("rated", "good"),
+        rated_bad=sums.of("rated", "bad"),
         waiting_saved_ms=sums.of("spared"),
         times={
             what: {start: Quantiles(**_quantiles(histogram)) for start, histogram in by_start.items()}

@@ -177,11 +177,12 @@ class Turns:
         return [fields for fields in found if fields]
 
     async def copy(self, session: str, turns: Sequence[dict[str, str]]) -> None:
-        """Give `session`, which has none yet, copies of ended `turns`, under ids of their own and without journals."""
+        """Give `session`, which has none yet, copies of ended `turns`: under ids of their own, without journal or rating."""
         commands: list[Command] = []
         for fields in turns:
             turn = keys.new_turn_id(session)
             copied = {**fields, "turn": turn}
+            copied.pop("rating", None)
             commands.append(("HSET", keys.turn(session, turn), *(part for field in copied.items() for part in field)))
             commands.append(("RPUSH", keys.turn_list(session), turn))
         if commands:
@@ -228,6 +229,11 @@ class Turns:
         """Those of `turns`, given as (session, turn), that no process has marked."""
         answers = await self._store.batch([("EXISTS", keys.tailed(session, turn)) for session, turn in turns])
         return [turn for (_, turn), marked in zip(turns, answers, strict=True) if not marked]
+
+    async def rate(self, session: str, turn: str, rating: str) -> tuple[TurnState, str] | None:
+        """Have an ended `turn` be rated so, "" is not at all; its state, and its rating before. None when there is none."""
+        found = await self._store.run("rate_turn", [keys.turn(session, turn)], [rating])
+        return (TurnState(found[0].decode()), found[1].decode()) if found else None
 
     async def ask_to_stop(self, session: str, turn: str) -> TurnState | None:
         """Have whichever process produces `turn`, now or later, end it; its state as it stood, None when there is none."""

@@ -68,6 +68,7 @@ class TurnView:
     asked_ms: int
     model: str | None
     """The one that answered, where that is not the session's."""
+    rating: str | None
 
 
 class Conversations:
@@ -262,4 +263,5 @@ def view_turn(fields: dict[str, str]) -> TurnView:
         stopped=fields.get("stopped"),
         asked_ms=int(fields["asked_ms"]),
         model=fields.get("model"),
+        rating=fields.get("rating"),
     )

@@ -214,6 +214,8 @@ class Turn(BaseModel):
     asked_at: Time
     model: str
     """The one that answered: a fork may have another one from some turn on."""
+    rating: Literal["good", "bad"] | None
+    """What its reader says of the answer."""
     branches: list[str]
     """A session for each question that was asked at this point, this one among them, in the order of their making."""
     html: Annotated[list[str] | SkipJsonSchema[None], ABSENT] = None
@@ -287,6 +289,15 @@ class Passage(BaseModel):
     """Where in the document `before` begins."""
     chars: int
     """How long the document is."""
+
+
+class Rated(BaseModel):
+    """What the reader says of an answer now."""
+
+    model_config = like({"turn": examples.TURN, "rating": "good"})
+
+    turn: str
+    rating: Literal["good", "bad"] | None
 
 
 class Stopping(BaseModel):

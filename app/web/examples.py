@@ -81,6 +81,7 @@ ANSWERED = {
     "stopped": None,
     "asked_at": "2026-03-01T09:30:31.402Z",
     "model": "claude-sonnet-5-5",
+    "rating": None,
     "branches": [SESSION],
 }
 WITH_TURNS = BEGUN | {

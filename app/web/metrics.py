@@ -72,6 +72,12 @@ def _ledger(sheets: Sheets) -> Iterable[Metric]:
     yield CounterMetricFamily(
         "headstart_waiting_saved_seconds", "Seconds of waiting that the cache saved", known.waiting_saved_ms / 1000
     )
+    rated = GaugeMetricFamily(
+        "headstart_answers_rated", "Answers by what their readers say of them", labels=("rating",)
+    )
+    for rating, count in (("good", known.rated_good), ("bad", known.rated_bad)):
+        rated.add_metric([rating], count)
+    yield rated
     yield from _money(known)
     for what, by_start in histograms(sheets.total.counters).items():
         family = HistogramMetricFamily(*_TIMES[what], labels=("start",))

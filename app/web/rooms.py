@@ -14,6 +14,7 @@ from app.turns.asking import Asking
 from app.turns.conversations import Conversations
 from app.turns.finding import Finding
 from app.turns.linking import Linking
+from app.turns.rating import Ratings
 from app.warm.coordinator import Coordinator
 from app.warm.patience import Patience
 from app.web.admin import Admin
@@ -35,6 +36,7 @@ class Rooms:
     conversations: Conversations
     finding: Finding
     linking: Linking | None
+    ratings: Ratings
     asking: Asking
     coordinator: Coordinator
     patience: Patience

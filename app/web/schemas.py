@@ -137,6 +137,13 @@ class AskBody(Taken):
     question: Annotated[str, _SAID, Field(examples=["How does a TaskGroup cancel its tasks?"])]
 
 
+class RatingBody(Taken):
+    """What the reader says of an answer."""
+
+    rating: Annotated[Literal["good", "bad"] | None, Field(examples=["good"])]
+    """Null: nothing any more."""
+
+
 class ForkBody(Taken):
     """Where to branch off."""
 
@@ -254,5 +261,6 @@ def turn_json(view: TurnView, model: str, branches: list[str]) -> dict[str, Any]
         "stopped": view.stopped,
         "asked_at": rfc3339(view.asked_ms),
         "model": view.model or model,
+        "rating": view.rating,
         "branches": branches,
     }

@@ -9,7 +9,7 @@ from app.web.description import gives, problems, streams
 from app.web.live import with_html
 from app.web.problems import invalid
 from app.web.rooms import Asker, InRooms, Listener
-from app.web.schemas import Render
+from app.web.schemas import RatingBody, Render
 from app.web.streams import EventStream, event_stream
 
 router = APIRouter(prefix="/api/turns", tags=["turns"])
@@ -49,6 +49,18 @@ async def stop_turn(turn: str, rooms: InRooms, asker: Asker) -> dict[str, Any]:
     """End a turn. What has been answered so far stays part of the conversation."""
     state = await rooms.asking.stop(turn, asker)
     return {"turn": turn, "state": state.value}
+
+
+@router.put(
+    "/{turn}/rating",
+    response_model=None,
+    responses=gives(200, answers.Rated, "It is rated so.")
+    | problems("turn_not_found", "turn_running", "invalid_request", "body_too_large"),
+)
+async def rate_turn(turn: str, body: RatingBody, rooms: InRooms, asker: Asker) -> dict[str, Any]:
+    """Say of an answer that has ended whether it is good. Whoever runs the server sees how many are, and not which."""
+    await rooms.ratings.rate(turn, asker, body.rating)
+    return {"turn": turn, "rating": body.rating}
 
 
 def _event_id(header: str) -> int:

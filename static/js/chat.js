@@ -76,6 +76,7 @@ class Chat {
       again: (turn) => { if (!this.composer.locked) this.ask(turn.question); }, edit: (turn, question) => this.askInstead(turn, question),
       other: offered().length > 1 ? (turn, by) => this.#askOther(turn, by) : undefined,
       go: (session, from) => this.go(session, this.conversation.placeOf(from), true), whole,
+      refused: (problem) => this.notice.say(problem.sentence),
     });
     this.source = new Source(element('source'), () => this.#session);
     this.warmth = new Warmth({ chip: element('chip'), progress: /** @type {HTMLProgressElement} */ (element('reading')), spoken, input: element('question') }, () => this.#open(), (problem) => this.#missed(problem));

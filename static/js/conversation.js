@@ -4,6 +4,7 @@ import { editQuestion, questionTools } from './branches.js';
 import { copy } from './clipboard.js';
 import { seconds } from './numbers.js';
 import { Prose, tendCode } from './prose.js';
+import { ratingTools } from './rating.js';
 import { byline, timeline } from './timeline.js';
 import { standing } from './turn.js';
 import { cacheOf, facts, inFull } from './verdict.js';
@@ -52,8 +53,8 @@ const unseen = (text) => part('unseen', 'span', text);
 /** @param {string} news for who does not see it */
 const say = (news) => { /** @type {HTMLElement} */ (document.getElementById('spoken')).textContent = news; };
 
-/** @typedef {import('./branches.js').On & {again?: (turn: Turn) => void, whole?: (answer: HTMLElement) => void}} On what can be done with a turn,
- * and with an answer once it is whole */
+/** @typedef {import('./branches.js').On & {again?: (turn: Turn) => void, whole?: (answer: HTMLElement) => void, refused?: (problem: import('./api.js').Problem) => void}} On
+ * what can be done with a turn, and with an answer once it is whole; `refused`: what its reader said of it is not kept */
 
 export class TurnView {
   #frame = 0;
@@ -176,7 +177,7 @@ export class TurnView {
     if (state === 'stopped') lines.push(part('note', 'p', stopped === 'unread' ? UNREAD : STOPPED));
     if (verdict) lines.push(this.#stats(verdict));
     if (state === 'failed') lines.push(this.#failure(problem || {}));
-    if (answer) lines.push(this.copying);
+    if (answer) lines.push(part('does', 'div', ...(this.on.refused ? ratingTools(this.turn, this.on.refused) : []), this.copying));
     return lines;
   }
 

@@ -58,7 +58,7 @@ export function byline({ model, asked }) {
 }
 
 /** @param {string} tag @param {Record<string, string|number>} attributes */
-function drawn(tag, attributes) {
+export function drawn(tag, attributes) {
   const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
   return node;

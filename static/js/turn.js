@@ -12,7 +12,7 @@ import { read } from './sse.js';
  *   phase: 'waiting'|'thinking'|'writing', since: number, plan: string|null, answer: string, blocks: string[], thinking: string,
  *   thought: number, ending: string|null, stopped: string|null, verdict: Record<string, any>|null,
  *   problem: Record<string, any>|null, last: number, session: string|null, branches: string[],
- *   clock: import('./clocks.js').Clock|null, model: string, asked: number}} Turn `branches` lead to what was asked in
+ *   clock: import('./clocks.js').Clock|null, model: string, asked: number, rating: string|null}} Turn `branches` lead to what was asked in
  *   this question's place, `clock` is what the page measured, `asked` is when it was asked, by the server's clock; `since` is when the phase began, in `performance.now()`'s milliseconds; `answer` is
  *   its Markdown and `blocks` its HTML, and `thought` is how long the model thought, in milliseconds, 0 when that is not known
  */
@@ -21,7 +21,7 @@ import { read } from './sse.js';
 export const turnOf = (known) => ({
   id: '', number: 0, question: '', state: 'running', phase: 'waiting', since: performance.now(), plan: null,
   answer: '', blocks: [], thinking: '', thought: 0, ending: null, stopped: null, verdict: null, problem: null, last: 0,
-  session: null, branches: [], clock: null, model: '', asked: serverNow(), ...known,
+  session: null, branches: [], clock: null, model: '', asked: serverNow(), rating: null, ...known,
 });
 
 /** @param {Turn} turn @param {Turn['phase']} phase */
@@ -40,10 +40,10 @@ const thoughtFor = (verdict) => Math.max(0, verdict?.ttft_ms - verdict?.ttfb_ms 
  * @param {Record<string, any>} session as the server tells it @param {Record<string, any>} told a turn as that lists it
  * @returns {Turn}
  */
-export function turnFrom({ session }, { turn, model, number, state, question, answer, html: blocks, thinking, verdict, problem, stopped, branches, asked_at }) {
+export function turnFrom({ session }, { turn, model, number, state, question, answer, html: blocks, thinking, verdict, problem, stopped, branches, asked_at, rating }) {
   const thought = thoughtFor(verdict);
   const asked = Date.parse(asked_at) || serverNow();
-  const about = { id: turn, session, model, asked, number, question, branches, clock: clockOf(turn) };
+  const about = { id: turn, session, model, asked, number, question, branches, clock: clockOf(turn), rating };
   if (state !== 'running') return turnOf({ ...about, state, answer, blocks, thinking, thought, verdict, problem, stopped });
   const age = Math.max(0, serverNow() - asked);
   return turnOf({ ...about, since: performance.now() - age });

@@ -198,7 +198,9 @@ def test_what_a_screen_reader_needs_is_there(chat: Chat) -> None:
     turn = chat.ask("What is a Future?")
     chat.expect_state(turn, "done")
     expect(page.locator("#spoken")).to_contain_text("Answer complete.")
-    unnamed = page.locator("button:visible").evaluate_all("all => all.filter(b => !b.textContent.trim()).length")
+    unnamed = page.locator("button:visible").evaluate_all(
+        "all => all.filter(b => !b.textContent.trim() && !b.ariaLabel).length"
+    )
     assert unnamed == 0
 
 
@@ -219,7 +221,7 @@ def test_hostile_text_stays_text_wherever_it_comes_from(page: Page, sandboxed: s
     chat.expect_state(chat.turns.nth(1), "done")
     answer = chat.turns.first.locator(".prose").inner_text()
     assert any(attack in answer for attack in HOSTILE)
-    assert page.locator("#log :is(script, img, svg, iframe, a, b)").count() == 0
+    assert page.locator("#log :is(script, img, svg:not(.does svg), iframe, a, b)").count() == 0
     assert page.evaluate("window.hacked") is None
 
 

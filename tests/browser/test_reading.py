@@ -242,6 +242,42 @@ def test_a_thought_is_one_line_with_its_time_and_opens(written: Chat, writer: Wr
         written.page.reload()
 
 
+def test_an_answer_is_called_good_or_bad_and_that_is_taken_back_or_said_to_be_lost(
+    written: Chat, writer: Writer, complaints: Complaints
+) -> None:
+    page = written.page
+    turn = written.ask("Who keeps the light?")
+    expect(turn.get_by_role("button", name="A good answer")).to_have_count(0)
+    writer.say("The keeper.")
+    writer.end()
+    written.expect_state(turn, "done")
+    good, bad = (turn.get_by_role("button", name=f"A {word} answer") for word in ("good", "bad"))
+    pressed = {True: "true", False: "false"}
+
+    def says(*, is_good: bool, is_bad: bool) -> None:
+        expect(good).to_have_attribute("aria-pressed", pressed[is_good])
+        expect(bad).to_have_attribute("aria-pressed", pressed[is_bad])
+
+    says(is_good=False, is_bad=False)
+    good.click()
+    says(is_good=True, is_bad=False)
+    bad.focus()
+    with page.expect_response("**/rating"):
+        page.keyboard.press("Enter")
+    says(is_good=False, is_bad=True)
+    page.reload()
+    says(is_good=False, is_bad=True)
+    with page.expect_response("**/rating"):
+        bad.click()
+    page.reload()
+    says(is_good=False, is_bad=False)
+    complaints.expects("ERR_FAILED")
+    page.route("**/rating", lambda route: route.abort())
+    good.click()
+    expect(written.notice).to_be_visible()
+    says(is_good=False, is_bad=False)
+
+
 def test_no_payload_does_anything_wherever_it_comes_from(written: Chat, writer: Writer) -> None:
     page = written.page
     asked: list[str] = []
@@ -274,7 +310,12 @@ def test_no_payload_does_anything_wherever_it_comes_from(written: Chat, writer: 
         mark.dispatch_event("click")
         expect(page.locator("#source h2")).to_have_text(str(mark.get_attribute("title")))
     assert page.locator("#source").evaluate("node => node.querySelectorAll('*').length") == 6
-    assert page.locator("#log :is(script, img, svg, iframe, object, style, form, input, link, base, meta)").count() == 0
+    assert (
+        page.locator(
+            "#log :is(script, img, svg:not(.does svg), iframe, object, style, form, input, link, base, meta)"
+        ).count()
+        == 0
+    )
     assert page.locator("#log :is([style], [onclick], [onerror], [onmouseover])").count() == 0
     links = page.locator("#log a").evaluate_all("all => all.map(a => [a.protocol, a.rel, a.target])")
     assert {tuple(link) for link in links} <= {("https:", "noopener noreferrer nofollow", "_blank")}
@@ -320,7 +361,7 @@ def test_a_conversation_that_is_passed_on_as_a_page_runs_and_fetches_nothing(
 
 NOT_OURS = """() => [...document.body.querySelectorAll('*')].filter(node =>
     node.matches('script, iframe, object, embed, style, link, base, meta, math, video, noscript, [href^="javascript:" i]')
-    || node.matches('img, svg') && !node.closest('.brand')
+    || node.matches('img, svg') && !node.closest('.brand, .does')
     || [...node.attributes].some(({ name }) => name.startsWith('on'))).map(node => node.outerHTML.slice(0, 120))"""
 
 
