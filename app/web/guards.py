@@ -34,6 +34,9 @@ CONTENT_SECURITY_POLICY = "; ".join(
 # What is no page needs nothing, and is said so in few bytes: a page is made of many such answers.
 NOTHING_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+# By the entity tag, or by asking. A page is made of many assets.
+_SAID_ELSE = ("last-modified", "accept-ranges")
+
 
 class BodyLimitMiddleware:
     """Refuses bodies over the bound of their route, before reading them where the length is said."""
@@ -106,7 +109,10 @@ class HeadersMiddleware:
                 headers.setdefault("content-security-policy", CONTENT_SECURITY_POLICY if page else NOTHING_POLICY)
                 headers["x-content-type-options"] = "nosniff"
                 headers["referrer-policy"] = "same-origin"
-                headers.setdefault("cache-control", "no-cache" if scope["path"].startswith("/static/") else "no-store")
+                asset = scope["path"].startswith("/static/")
+                headers.setdefault("cache-control", "no-cache" if asset else "no-store")
+                for said in _SAID_ELSE if asset else ():
+                    del headers[said]
             await send(message)
 
         await self._app(scope, receive, send_guarded)
