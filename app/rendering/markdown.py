@@ -81,10 +81,13 @@ class _Html(RendererHTML):
         return f'<p class="math">{escape(without_marks(content))}{_marks_in(content, env)}</p>\n'
 
     def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
-        return '<div class="table" tabindex="0" role="region" aria-label="Table"><table>\n'
+        return (
+            '<figure class="rows"><button type="button" class="copy">Copy</button>'
+            '<div class="table" tabindex="0" role="region" aria-label="Table"><table>\n'
+        )
 
     def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
-        return "</table></div>\n"
+        return "</table></div></figure>\n"
 
     def th_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return _cell(tokens[idx])

@@ -22,7 +22,7 @@ _CLEANER = nh3.Cleaner(
     tag_attribute_values={"button": {"type": {"button"}}, "pre": _SCROLLS, "div": _SCROLLS},
     set_tag_attribute_values={"a": {"target": "_blank"}},
     allowed_classes={
-        "figure": {"code"},
+        "figure": {"code", "rows"},
         "div": {"table"},
         "span": set(SYNTAX_CLASSES),
         "button": {"copy", "wrap", "cite"},

@@ -3,7 +3,7 @@
 import { editQuestion, questionTools } from './branches.js';
 import { copy } from './clipboard.js';
 import { seconds } from './numbers.js';
-import { Prose, tendCode } from './prose.js';
+import { Prose, tendFigures } from './prose.js';
 import { ratingTools } from './rating.js';
 import { byline, timeline } from './timeline.js';
 import { standing } from './turn.js';
@@ -232,7 +232,7 @@ export class Conversation {
     this.on = on;
     setInterval(() => this.#views.forEach((view) => view.turn.state === 'running' && view.tick()), 250);
     addEventListener('scroll', () => this.#scrolled());
-    tendCode(log, say);
+    tendFigures(log, say);
     new ResizeObserver(() => this.#resized()).observe(document.body);
     // Who presses it goes on with what they were at, which may be a question.
     down.addEventListener('mousedown', (event) => event.preventDefault());

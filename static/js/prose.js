@@ -68,14 +68,22 @@ function dress(have, want) {
   }
 }
 
-/** Have the buttons of code in `root` copy it and wrap its lines. @param {HTMLElement} root @param {(news: string) => void} say */
-export function tendCode(root, say) {
+/** A table for where others are made: a line a row, its cells parted by tabs, without marks of sources. @param {HTMLElement} table */
+const rowsOf = (table) => [...table.querySelectorAll('tr')].map((row) => [...row.children].map((cell) => {
+  const plain = /** @type {HTMLElement} */ (cell.cloneNode(true));
+  for (const mark of plain.querySelectorAll('sup')) mark.remove();
+  return plain.textContent?.trim().replace(/\s+/g, ' ');
+}).join('\t')).join('\n');
+
+/** Have the buttons of code in `root` copy it and wrap its lines, and those of tables copy them. @param {HTMLElement} root @param {(news: string) => void} say */
+export function tendFigures(root, say) {
   root.addEventListener('click', ({ target }) => {
     const button = target instanceof Element ? target.closest('button') : null;
     const figure = button?.closest('figure');
     if (!button || !figure) return;
     if (button.classList.contains('wrap')) button.ariaPressed = String(figure.toggleAttribute('data-reader-wraps'));
-    const code = figure.querySelector('code');
-    if (code && button.classList.contains('copy')) copy(code.textContent || '', code, button, say);
+    if (!button.classList.contains('copy')) return;
+    const shown = /** @type {HTMLElement} */ (figure.querySelector('table, code'));
+    copy(shown.matches('table') ? rowsOf(shown) : shown.textContent || '', shown, button, say);
   });
 }

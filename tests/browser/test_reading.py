@@ -161,8 +161,8 @@ def test_without_a_clipboard_it_is_copied_as_a_selection_is(written: Chat, cited
     expect(page.locator("#spoken")).to_have_text("Copied.")
     expect(written.input).to_be_focused()
     assert page.evaluate("board.readText()") == written.stored()["turns"][0]["answer"]
-    cited.get_by_role("button", name="Copy", exact=True).click()
-    expect(cited.locator("figure .copy")).to_have_attribute("data-reader-copied", "")
+    cited.locator("figure.code").get_by_role("button", name="Copy").click()
+    expect(cited.locator("figure.code .copy")).to_have_attribute("data-reader-copied", "")
     assert page.evaluate("board.readText()") == CODE
 
 
@@ -185,7 +185,7 @@ def test_words_that_are_selected_in_an_answer_or_its_source_can_be_asked_about(
     quoted = "> Anna is the heaviest. So it is."
     expect(written.input).to_have_value(f"Before.\n\n{quoted}\n\n")
     written.input.fill("")
-    cited.locator("figure").evaluate("node => getSelection().selectAllChildren(node)")
+    cited.locator("figure.code").evaluate("node => getSelection().selectAllChildren(node)")
     expect(button).to_be_visible()
     page.keyboard.press("Alt+q")
     code = "\n".join(f"> {line}" for line in CODE.split("\n"))
@@ -240,6 +240,24 @@ def test_a_thought_is_one_line_with_its_time_and_opens(written: Chat, writer: Wr
         thinking.locator("summary").click()
         expect(thinking.get_by_text("First this, then <b>that</b>.")).to_be_visible()
         written.page.reload()
+
+
+def test_a_table_is_copied_for_where_others_are_made(written: Chat, writer: Writer) -> None:
+    page = written.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    turn = written.ask("Which ships are there?")
+    cited = {"type": "page_location", "cited_text": "x", "document_index": 0, "document_title": "a.pdf"}
+    writer.say(
+        "| Ship | *Tons* |\n|:--|--:|\n| `Anna` and `Bela` | 1200 |\n| | 7", ({**cited, "start_page_number": 1},)
+    )
+    writer.say(" |\n\nThat is all.")
+    writer.end()
+    written.expect_state(turn, "done")
+    expect(turn.locator("table .cite")).to_have_count(1)
+    turn.locator("table").hover()
+    turn.locator("figure").get_by_role("button", name="Copy").click()
+    expect(page.locator("#spoken")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == "Ship\tTons\nAnna and Bela\t1200\n\t7"
 
 
 def test_an_answer_is_called_good_or_bad_and_that_is_taken_back_or_said_to_be_lost(

@@ -183,7 +183,7 @@ def test_a_citation_in_code_or_at_a_fence_spoils_neither() -> None:
             {"type": "text", "text": "\n\nEnd."},
         ]
     )
-    assert [Read(block).roots[0] for block in blocks] == ["p", "figure", "p", "figure", "p", "div", "p"]
+    assert [Read(block).roots[0] for block in blocks] == ["p", "figure", "p", "figure", "p", "figure", "p"]
     assert "<code>quoted line</code>" in blocks[1]
     assert 'data-document="2" data-start="5" data-end="6"' in blocks[1]
     assert ">1</button>" in blocks[1]
