@@ -73,6 +73,7 @@ from app.web.rendered import Rendered
 from app.web.requests import RequestLogMiddleware
 from app.web.rooms import Rooms
 from app.web.templates import STATIC
+from app.web.unchanging import Unchanging
 
 log = logging.getLogger("headstart")
 
@@ -151,7 +152,8 @@ def create_app(
         conversations=conversations,
         finding=Finding(stored_sessions, listing, met),
         ratings=Ratings(services, conversations),
-        linking=Linking(stored_sessions, stored_turns) if settings.sharing == "on" else None,
+        linking=Linking(stored_sessions, stored_turns),
+        shared=Unchanging(),
         asking=asking,
         coordinator=coordinator,
         patience=patience,
@@ -160,6 +162,7 @@ def create_app(
         notice=settings.notice,
         default_model=settings.model,
         max_question_chars=settings.max_question_chars,
+        shares=settings.sharing == "on",
         check_store=store.check,
         spent=spending.spent,
         budget_usd=(settings.warm_usd_per_hour, settings.warm_usd_per_day) if limited else None,

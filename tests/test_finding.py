@@ -380,7 +380,7 @@ def test_an_export_has_everything_that_was_said(client: Client) -> None:
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert page.headers["content-disposition"].split(";")[1].strip() == 'filename="What is this Really.html"'
     assert "<h2>What is *this*?\nReally?</h2>" in page.text
-    assert page.text.count("First text after") == 2
+    assert page.text.count("Asked 2") == 2
     assert "ünïcode 🎉" in page.text
     assert client.http.get(f"/api/sessions/{session}/export?format=pdf").status_code == 422
 

@@ -99,13 +99,14 @@ def test_there_are_never_fewer_servers_than_before_a_deploy() -> None:
     assert "cpu" in CONTAINER["resources"]["requests"], "the autoscaler counts in shares of it"
 
 
-def test_the_ingress_is_as_patient_as_nginx_in_compose() -> None:
+def test_the_ingress_is_as_patient_and_as_silent_as_nginx_in_compose() -> None:
     said = {
         name.rpartition("/")[2].replace("-", "_"): value
         for name, value in only("Ingress")["metadata"]["annotations"].items()
     }
     assert int(said.pop("proxy_body_size").removesuffix("m")) * 2**20 > MAX_CONTEXT_BYTES
     written = (ROOT / "deploy" / "nginx.conf").read_text()
+    assert (said.pop("enable_access_log"), "access_log off;" in written) == ("false", True)
     for name, value in said.items():
         seconds = "s" if name.endswith("_timeout") else ""
         assert f"{name} {value}{seconds};" in written, name

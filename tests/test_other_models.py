@@ -74,7 +74,11 @@ def test_it_is_a_branch_and_each_answer_says_whose_it_is(client: Client) -> None
     for one in (further, copy):
         assert [turn["model"] for turn in client.session(one)["turns"]] == [FIRST, OTHER, FIRST]
     text = client.http.get(f"/api/sessions/{further}/export").text
-    assert [f"of {OTHER}" in part for part in text.split("## ")[1:]] == [False, True, False]
+    assert [(f"of {OTHER}" in part, f"of {FIRST}" in part) for part in text.split("## ")[1:]] == [
+        (False, False),
+        (True, False),
+        (False, False),
+    ]
 
 
 def test_the_same_model_shares_the_cache(client: Client) -> None:

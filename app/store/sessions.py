@@ -22,11 +22,13 @@ from app.store.connection import Command, Store
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What leads whoever has its `id` to the first so many `turns` of a session; made, or made to lead further, `at_ms`."""
+    """What leads whoever has its `id` to the first so many `turns` of a session, under the `title` that it had then. It was
+    made, or made to lead further, `at_ms`."""
 
     id: str
     turns: int
     at_ms: int
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +108,10 @@ class Sessions:
         for session in sessions:
             await self._store.run("rename_session", [keys.session(session)], [title])
 
-    async def link(self, session: str, secret: str, turns: int, at_ms: int) -> Link | None:
-        """The session's link, with a new `secret` if it had none, to its first `turns`; None when the session is gone."""
-        link = await self._store.run("link_session", [keys.session(session)], [secret, turns, at_ms])
+    async def link(self, session: str, turns: int, at_ms: int, title: str) -> Link | None:
+        """The session's link, a new one if it had none, to its first `turns`; None when the session is gone."""
+        args = (keys.new_link_secret(), turns, at_ms, title)
+        link = await self._store.run("link_session", [keys.session(session)], args)
         return _link(session, link.decode()) if link else None
 
     async def unlink(self, session: str) -> None:
@@ -223,5 +226,5 @@ def _record(session: str, fields: dict[bytes, bytes]) -> SessionRecord | None:
 
 
 def _link(session: str, stored: str) -> Link:
-    secret, turns, at_ms = stored.split()
-    return Link(keys.link_id(session, secret), int(turns), int(at_ms))
+    secret, turns, at_ms, title = stored.split(" ", 3)
+    return Link(keys.link_id(session, secret), int(turns), int(at_ms), title)

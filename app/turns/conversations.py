@@ -30,7 +30,7 @@ class InvalidModel(ValueError):
 
 
 def with_model(parameters: Parameters, model: str, pages: int) -> Parameters:
-    """`parameters` for another `model`, of a context with so many `pages` of PDF. Raises `InvalidModel`."""
+    """`parameters` for `model`, of a context with so many `pages` of PDF. Raises `InvalidModel`."""
     if (refused := refusal(model)) is not None:
         raise InvalidModel(refused)
     if model != parameters.model:
@@ -67,8 +67,13 @@ class TurnView:
     stopped: str | None
     asked_ms: int
     model: str | None
-    """The one that answered, where that is not the session's."""
+    """The one that answered, where the turn was copied from a session with another one; else the session's did."""
     rating: str | None
+
+    @property
+    def came_to_nothing(self) -> bool:
+        """Whether it failed before it had any text."""
+        return self.state is TurnState.FAILED and not self.answer
 
 
 class Conversations:
@@ -161,7 +166,7 @@ class Conversations:
         """
         parameters = Parameters(**record.parameters)
         own = parameters.model
-        if model is not None:
+        if model is not None and model != own:
             parameters = with_model(parameters, model, record.pages)
         # In this order: a turn that ends meanwhile is not one that counts as complete and is missing from the transcript.
         turns = (await self._turns.of_session(record.id))[:after_turn]

@@ -50,12 +50,14 @@ class CannotPin(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Branches:
-    """Where a session stands among its relatives: what it left, if that is still there, after how many turns; and for
-    each of its turns the sessions to go to for each question that was asked at this point, itself among them."""
+    """Where a session stands among its relatives: what it left, if that is still there, after how many turns; for each of
+    its turns the sessions to go to for each question that was asked at this point, itself among them; and the others that
+    have a link."""
 
     parent: str | None
     after_turn: int
     at: list[list[str]]
+    linked: list[str]
 
 
 class Finding:
@@ -141,7 +143,9 @@ class Finding:
         paths = {one.id: [*one.shared, *turns[len(one.shared) :]] for one, turns in zip(relatives, own, strict=True)}
         parent = next((one.id for one in relatives if keys.trace(one.id) == record.parent), None)
         mine = paths[record.id]
-        return Branches(parent, len(record.shared), [_ways(paths, record.id, mine[:at]) for at in range(len(mine))])
+        ways = [_ways(paths, record.id, mine[:at]) for at in range(len(mine))]
+        linked = [one.id for one in relatives if one.link is not None and one.id != record.id]
+        return Branches(parent, len(record.shared), ways, linked)
 
     async def _described(self, owner: str, places: list[Place]) -> list[Listed]:
         if not places:

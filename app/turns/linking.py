@@ -8,7 +8,8 @@ from app.store import keys
 from app.store.sessions import Link as Link
 from app.store.sessions import SessionRecord, Sessions
 from app.store.turns import Turns, TurnState
-from app.turns.conversations import TurnView, UnknownSession, view_turn
+from app.turns.conversations import UnknownSession, view_turn
+from app.turns.finding import automatic_title
 
 
 class CannotLink(Exception):
@@ -30,14 +31,15 @@ class Linking:
     async def link(self, record: SessionRecord) -> Link:
         """The session's one link, which from now on leads to all turns that have ended.
 
-        Raises `CannotLink` when there are none, and `UnknownSession` when it was erased meanwhile.
+        Raises `CannotLink` when none of them has an answer, and `UnknownSession` when it was erased meanwhile.
         """
-        turns = await self._turns.of_session(record.id)
+        turns = [view_turn(turn) for turn in await self._turns.of_session(record.id)]
         # Of several, the last one alone can be running.
-        ended = sum(turn["state"] != TurnState.RUNNING for turn in turns)
-        if not ended:
+        ended = [turn for turn in turns if turn.state is not TurnState.RUNNING]
+        if all(turn.came_to_nothing for turn in ended):
             raise CannotLink("nothing was answered in this conversation yet")
-        link = await self._sessions.link(record.id, keys.new_link_secret(), ended, round(self._clock() * 1000))
+        title = record.title or automatic_title(turns[0].question)
+        link = await self._sessions.link(record.id, len(ended), round(self._clock() * 1000), title)
         if link is None:
             raise UnknownSession(record.id)
         return link
@@ -46,14 +48,13 @@ class Linking:
         """Have the session's link lead nowhere."""
         await self._sessions.unlink(record.id)
 
-    async def follow(self, link: str) -> tuple[SessionRecord, list[TurnView]]:
-        """The session that `link` leads to, and the turns that may be read. It is not used by that: who reads keeps nothing.
+    async def follow(self, id: str) -> tuple[SessionRecord, Link]:
+        """The link of that id, and the session that it leads to. That is not used by it: who reads keeps nothing.
 
         Raises `UnknownLink`.
         """
-        session = keys.session_of_link(link)
+        session = keys.session_of_link(id)
         record = await self._sessions.get(session) if session else None
-        if record is None or record.link is None or not hmac.compare_digest(record.link.id, link):
-            raise UnknownLink(link)
-        turns = await self._turns.of_session(record.id)
-        return record, [view_turn(turn) for turn in turns[: record.link.turns]]
+        if record is None or record.link is None or not hmac.compare_digest(record.link.id, id):
+            raise UnknownLink(id)
+        return record, record.link

@@ -245,6 +245,8 @@ class Conversation(Session):
     """Null also when that was erased."""
     link: Link | None
     """Null while it is not shared."""
+    linked_branches: list[str]
+    """Its branches that are shared."""
     turns: list[Turn]
 
 

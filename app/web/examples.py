@@ -88,13 +88,14 @@ WITH_TURNS = BEGUN | {
     "title": "How does a TaskGroup cancel its tasks?",
     "forked_from": {"session": "s_" + "c4" * 16, "after_turn": 0},
     "link": None,
+    "linked_branches": [],
     "turns": [ANSWERED],
 }
 LINK = {"path": "/shared/l_" + "7e" * 32, "turns": 3, "linked_at": "2026-03-01T09:41:10.200Z"}
 EXPORTED = {
     name: value
     for name, value in WITH_TURNS.items()
-    if name not in ("isolation", "prefix", "warm", "conversation", "forked_from", "link")
+    if name not in ("isolation", "prefix", "warm", "conversation", "forked_from", "link", "linked_branches")
 }
 LISTED = {
     "session": SESSION,

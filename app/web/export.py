@@ -40,18 +40,19 @@ def markdown(session: Session, title: str, turns: Sequence[TurnView]) -> str:
     """The file as Markdown: questions as quotations, answers as they were written, and a line about each."""
     parts = [f"# {_heading(title)}", _about(session)]
     for turn in turns:
-        parts += [f"## {turn.number}", _quoted(turn.question), turn.answer.strip(), f"*{_line(turn)}*"]
+        parts += [f"## {turn.number}", _quoted(turn.question), turn.answer.strip(), f"*{_line(turn, session)}*"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def page(session: Session, title: str, turns: Sequence[TurnView], answers: Answers, *, shared: bool = False) -> str:
     """The file as a page of its own, which runs nothing and fetches nothing, wherever it is opened; `answers` have the
-    sanitized HTML of each turn's, and its sources. A `shared` one is at an address of this server, which sends its policy
-    and its icon."""
+    sanitized HTML of each turn's, and its sources. Whoever it is passed on to is not told what it cost, or why something
+    failed. A `shared` one is at an address of this server, which sends its policy and its icon."""
     shown = [
-        {"number": turn.number, "question": turn.question.strip(), "line": _line(turn)}
+        {"number": turn.number, "question": turn.question.strip(), "line": _briefly(turn, session)}
         | dict(zip(("html", "sources"), answers.get(turn.turn, ("", [])), strict=True))
         for turn in turns
+        if not turn.came_to_nothing
     ]
     file = templates.get_template("export.html")
     return file.render(
@@ -84,7 +85,16 @@ def _quoted(text: str) -> str:
     return "\n".join(f"> {line}".rstrip() for line in text.strip().splitlines())
 
 
-def _line(turn: TurnView) -> str:
+def _briefly(turn: TurnView, session: Session) -> str:
+    return " ".join(filter(None, (_STATES.get(turn.state.value), _asked(turn, session))))
+
+
+def _asked(turn: TurnView, session: Session) -> str:
+    other = turn.model and turn.model != session.parameters["model"]
+    return f"Asked {_time(turn.asked_ms)}{f', of {turn.model}' if other else ''}."
+
+
+def _line(turn: TurnView, session: Session) -> str:
     facts = [_STATES.get(turn.state.value, "")]
     if turn.problem is not None:
         facts.append(str(turn.problem.get("detail") or ""))
@@ -97,7 +107,7 @@ def _line(turn: TurnView) -> str:
         facts.append(f"About {duration(verdict['cold_ms'])} cold.")
     if verdict.get("cost_usd") is not None:
         facts.append(f"{money(verdict['cost_usd'])}.")
-    facts.append(f"Asked {_time(turn.asked_ms)}{f', of {turn.model}' if turn.model else ''}.")
+    facts.append(_asked(turn, session))
     return " ".join(fact for fact in facts if fact)
 
 

@@ -1,5 +1,6 @@
 """/api/sessions: finding conversations again, calling them something, taking them along."""
 
+import asyncio
 import re
 from typing import Annotated, Any, Literal
 
@@ -108,7 +109,8 @@ async def export_session(session: str, rooms: InRooms, asker: Asker, kind: FileK
         whole = told(found, turns, await rooms.finding.branches(found))
         return JSONResponse(exported(found, title, whole), headers={"Content-Disposition": disposition(title, "json")})
     if kind == "html":
-        whole_page = page(found, title, turns, await rooms.rendered.apart(found.id))
+        said = await rooms.rendered.apart(found.id)
+        whole_page = await asyncio.to_thread(lambda: page(found, title, turns, said))
         return HTMLResponse(whole_page, headers={"Content-Disposition": disposition(title, "html")})
     headers = {"Content-Disposition": disposition(title, "md")}
     return Response(markdown(found, title, turns), media_type="text/markdown; charset=utf-8", headers=headers)

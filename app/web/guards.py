@@ -108,7 +108,7 @@ class HeadersMiddleware:
                 page = headers.get("content-type", "").startswith("text/html")
                 headers.setdefault("content-security-policy", CONTENT_SECURITY_POLICY if page else NOTHING_POLICY)
                 headers["x-content-type-options"] = "nosniff"
-                headers["referrer-policy"] = "same-origin"
+                headers.setdefault("referrer-policy", "same-origin")
                 asset = scope["path"].startswith("/static/")
                 headers.setdefault("cache-control", "no-cache" if asset else "no-store")
                 for said in _SAID_ELSE if asset else ():

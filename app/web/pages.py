@@ -41,7 +41,7 @@ async def chat(request: Request, rooms: InRooms, asker: Asker) -> HTMLResponse:
         "models": offered_models(),
         "admin": rooms.admin.admits(request),
         "fetches": rooms.fetcher is not None,
-        "shares": rooms.linking is not None,
+        "shares": rooms.shares,
         "most_chars": rooms.max_question_chars,
     }
     return templates.TemplateResponse(request, "chat.html", shown)

@@ -13,7 +13,8 @@ from app.rendering.citations import Source, sources_of
 
 KEEP_CHARS = 32_000_000
 
-Read = Callable[[str], Awaitable[list[dict[str, str]]]]
+Turns = list[dict[str, str]]
+Read = Callable[[str], Awaitable[Turns]]
 
 
 class Rendered:
@@ -32,36 +33,37 @@ class Rendered:
     async def of_session(self, session: str) -> dict[str, list[str]]:
         """The blocks of every answer of `session`, by turn."""
         turns = await self._read(session)
+        return await asyncio.to_thread(lambda: {turn["turn"]: self._one(_answer(turn)) for turn in turns})
 
-        def render() -> dict[str, list[str]]:
-            with self._lock:
-                return {fields["turn"]: self._one(fields.get("answer", "[]")) for fields in turns}
+    async def apart(self, session: str, most: int | None = None) -> dict[str, tuple[str, list[Source]]]:
+        """The answers of `session`, of its first turns `most`, for a file that is read on its own, and their sources, by
+        turn."""
+        turns = (await self._read(session))[:most]
+        return await asyncio.to_thread(lambda: {turn["turn"]: self._apart(turn) for turn in turns})
 
-        return await asyncio.to_thread(render)
-
-    async def apart(self, session: str) -> dict[str, tuple[str, list[Source]]]:
-        """Every answer of `session` for a file that is read on its own, and its sources, by turn."""
-        turns = await self._read(session)
-
-        def render() -> dict[str, tuple[str, list[Source]]]:
-            with self._lock:
-                return {fields["turn"]: self._apart(fields) for fields in turns}
-
-        return await asyncio.to_thread(render)
-
-    def _apart(self, fields: dict[str, str]) -> tuple[str, list[Source]]:
-        answer = fields.get("answer", "[]")
+    def _apart(self, turn: dict[str, str]) -> tuple[str, list[Source]]:
+        answer = _answer(turn)
         sources = sources_of(json.loads(answer))
-        return apart(self._one(answer), sources, f"source-{fields['number']}"), sources
+        return apart(self._one(answer), sources, f"source-{turn['number']}"), sources
 
     def _one(self, answer: str) -> list[str]:
         key = sha256(answer.encode()).digest()
-        blocks = self._kept.pop(key, None)
-        if blocks is None:
-            blocks = blocks_of(json.loads(answer))
-            self._chars += sum(map(len, blocks))
-        self._kept[key] = blocks
-        while self._chars > self._keep and len(self._kept) > 1:
-            _, oldest = self._kept.popitem(last=False)
-            self._chars -= sum(map(len, oldest))
+        with self._lock:
+            blocks = self._kept.get(key)
+            if blocks is not None:
+                self._kept.move_to_end(key)
+                return blocks
+        # Nobody waits for what others want. Two may render the same, and one of them is kept.
+        blocks = blocks_of(json.loads(answer))
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = blocks
+                self._chars += sum(map(len, blocks))
+            while self._chars > self._keep and len(self._kept) > 1:
+                _, oldest = self._kept.popitem(last=False)
+                self._chars -= sum(map(len, oldest))
         return blocks
+
+
+def _answer(turn: dict[str, str]) -> str:
+    return turn.get("answer", "[]")

@@ -20,6 +20,7 @@ from app.warm.patience import Patience
 from app.web.admin import Admin
 from app.web.owners import Visitors
 from app.web.rendered import Rendered
+from app.web.unchanging import Unchanging
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,16 @@ class Rooms:
 
     `notice` says who the upstream is: `kind` ("sandbox", "claude" or "custom"), `label`, `hint`. `check_store` raises
     when Redis is away. `spent` tells what speculation has cost in this hour and this day, in USD; `budget_usd` what it may,
-    None when nothing limits it. `fetcher` is None when no URL is to be fetched, `linking` when nothing is to be shared.
+    None when nothing limits it. `fetcher` is None when no URL is to be fetched. `shares` is whether links are made, and lead
+    anywhere.
     """
 
     library: Library
     fetcher: Fetcher | None
     conversations: Conversations
     finding: Finding
-    linking: Linking | None
+    linking: Linking
+    shared: Unchanging
     ratings: Ratings
     asking: Asking
     coordinator: Coordinator
@@ -45,6 +48,7 @@ class Rooms:
     notice: Mapping[str, str | None]
     default_model: str
     max_question_chars: int
+    shares: bool
     check_store: Callable[[], Awaitable[None]]
     spent: Callable[[], Awaitable[tuple[float, float]]]
     budget_usd: tuple[float, float] | None

@@ -78,7 +78,8 @@ async def show_session(session: str, rooms: InRooms, asker: Asker, render: Rende
     return await _shown(rooms, found) | {
         "title": title_of(found, turns),
         "forked_from": forked,
-        "link": link_json(found.link) if found.link and rooms.linking else None,
+        "link": link_json(found.link) if found.link and rooms.shares else None,
+        "linked_branches": branches.linked,
         "turns": turns_told,
     }
 

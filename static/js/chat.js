@@ -370,9 +370,12 @@ class Chat {
 
   /** @param {Turn} turn @param {HTMLElement} by where the menu of models is opened */
   async #askOther(turn, by) {
+    const { signal } = this.#stay;
     try {
       const { chooseModel } = await import('./models.js');
-      chooseModel(by, offered(this.contexts.tokens), turn.model, (model) => this.askInstead(turn, turn.question, model));
+      if (signal.aborted) return;
+      const ask = (/** @type {string} */ model) => this.askInstead(turn, turn.question, model);
+      chooseModel(by, offered(this.contexts.tokens), this.#model, ask, signal);
     } catch {
       this.notice.say(Problem.from(null).sentence);
     }

@@ -4,15 +4,15 @@ import { stepThrough } from './shortcuts.js';
 
 /**
  * @param {HTMLElement} by what it is opened from @param {{value: string, text: string, small: boolean}[]} models
- * @param {string} own the one that has answered already @param {(model: string) => void} chosen
+ * @param {string} own the one that is asked without a choice @param {(model: string) => void} chosen
+ * @param {AbortSignal} signal when the question is on the page no more
  */
-export function chooseModel(by, models, own, chosen) {
+export function chooseModel(by, models, own, chosen, signal) {
   const menu = document.createElement('div');
   Object.assign(menu, { className: 'menu-sheet models', popover: 'auto', ariaLabel: 'Ask again of', role: 'group' });
   for (const { value, text, small } of models) {
     const button = document.createElement('button');
     Object.assign(button, { type: 'button', textContent: text, disabled: small });
-    // To ask it once more is a thing of its own.
     button.hidden = value === own;
     button.addEventListener('click', () => {
       menu.hidePopover();
@@ -24,6 +24,7 @@ export function chooseModel(by, models, own, chosen) {
   menu.addEventListener('toggle', (event) => {
     if (/** @type {ToggleEvent} */ (event).newState === 'closed') menu.remove();
   });
+  signal.addEventListener('abort', () => menu.remove(), { once: true });
   document.body.append(menu);
   menu.showPopover();
   const { bottom, right } = by.getBoundingClientRect();

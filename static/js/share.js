@@ -1,16 +1,11 @@
 // @ts-check
-/** The dialog that shares a conversation by a link, and takes the link back. sidebar.js loads it when somebody opens it. */
+/** The dialog that shares a conversation by a link, and takes links back. sidebar.js loads it when somebody opens it. */
 import { call, Problem, send } from './api.js';
 import { copy } from './clipboard.js';
 import { part } from './conversation.js';
 import { several } from './numbers.js';
 
 /** @typedef {{path: string, turns: number}} Link */
-
-const NOT_YET = 'Whoever has the link can read what was asked and answered so far, with what it cites. What comes later is not shared, unless you share it, too.';
-
-/** @param {string} news for who does not see it */
-const say = (news) => { /** @type {HTMLElement} */ (document.getElementById('spoken')).textContent = news; };
 
 /** @param {string} text @param {() => void} act */
 function button(text, act) {
@@ -20,53 +15,71 @@ function button(text, act) {
   return node;
 }
 
+/** @param {any[]} turns @returns {number} how many there are to read: what came to nothing is not passed on */
+const readable = (turns) => turns.filter(({ state, answer }) => state !== 'running' && (state !== 'failed' || answer)).length;
+
 /** @param {{session: string, title: string}} listed @returns {Promise<void>} when the dialog is closed; throws a `Problem` */
 export async function share({ session, title }) {
-  const { link, turns } = await call('GET', `/api/sessions/${session}`);
-  const ended = turns.filter((/** @type {any} */ { state }) => state !== 'running').length;
+  const { link, turns, conversation, linked_branches: others = [] } = await call('GET', `/api/sessions/${session}`);
   const dialog = /** @type {HTMLDialogElement} */ (part('small', 'dialog'));
-  const heading = Object.assign(part('', 'h2', `Share “${title}”`), { id: 'share-title' });
+  const heading = Object.assign(part('', 'h2', `Share “${title}”`), { id: `share-${conversation}` });
   const about = part('', 'p');
   const field = document.createElement('input');
   Object.assign(field, { readOnly: true, ariaLabel: 'The link' });
   field.addEventListener('focus', () => field.select());
-  const failed = part('', 'p');
-  failed.role = 'alert';
+  // What lies outside of a dialog is not heard while that is open.
+  const said = part('', 'p');
+  said.role = 'status';
   const ends = part('ends', 'div');
   dialog.setAttribute('aria-labelledby', heading.id);
-  dialog.append(heading, about, field, failed, ends);
+  dialog.append(heading, about, field, said, ends);
   document.body.append(dialog);
+
+  /** @param {string} news */
+  const say = (news) => { said.textContent = news; };
 
   /** @param {() => Promise<Link|null>} change of the link */
   async function become(change) {
-    failed.textContent = '';
+    say('');
     try {
       show(await change());
     } catch (error) {
-      failed.textContent = Problem.from(error).sentence;
+      say(Problem.from(error).sentence);
     }
   }
   const make = () => become(() => call('POST', `/api/sessions/${session}/link`));
-  const take = () => become(() => send('DELETE', `/api/sessions/${session}/link`).then(() => null));
+  /** @param {string[]} sessions whose links are taken back @param {Link|null} left */
+  const take = (sessions, left) => become(async () => {
+    for (; sessions.length; sessions.shift()) await send('DELETE', `/api/sessions/${sessions[0]}/link`);
+    return left;
+  });
 
   /** @param {Link|null} known */
   function show(known) {
     field.hidden = !known;
-    const close = button(known ? 'Close' : 'Cancel', () => dialog.close());
-    if (!known) {
-      about.textContent = NOT_YET;
-      const first = button('Make a link', make);
-      ends.replaceChildren(close, first);
-      return first.focus();
+    const lines = [];
+    const buttons = [];
+    let first = button('Make a link', make);
+    if (known) {
+      const shared = readable(turns.slice(0, known.turns));
+      const since = readable(turns.slice(known.turns)) > 0;
+      lines.push(`Whoever has this link can read ${several(shared, 'question', 'questions')} and what was answered.`);
+      if (since) lines.push('What came since is not shared.');
+      field.value = new URL(known.path, location.href).href;
+      buttons.push(button('Stop sharing', () => take([session], null)));
+      if (since) buttons.push(button('Share what came since', make));
+      first = button('Copy the link', () => copy(field.value, field, first, say));
+      first.className = 'copy';
+    } else {
+      lines.push('Whoever has the link can read what was asked and answered so far, with what it cites. What comes later is not shared, unless you share it, too.');
     }
-    const since = ended - known.turns;
-    field.value = new URL(known.path, location.href).href;
-    about.textContent = `Whoever has this link can read ${several(known.turns, 'question', 'questions')} and what was answered.${since > 0 ? ' What came since is not shared.' : ''}`;
-    const copying = button('Copy the link', () => copy(field.value, field, copying, say));
-    copying.className = 'copy';
-    const further = since > 0 ? [button('Share what came since', make)] : [];
-    ends.replaceChildren(button('Stop sharing', take), ...further, close, copying);
-    copying.focus();
+    if (others.length) {
+      lines.push(`${several(others.length, 'other branch', 'other branches')} of it ${others.length === 1 ? 'is' : 'are'} shared, too.`);
+      buttons.push(button('Stop sharing others', () => take(others, known)));
+    }
+    about.textContent = lines.join(' ');
+    ends.replaceChildren(...buttons, button(known ? 'Close' : 'Cancel', () => dialog.close()), first);
+    first.focus();
   }
 
   dialog.showModal();

@@ -40,7 +40,7 @@ const thoughtFor = (verdict) => Math.max(0, verdict?.ttft_ms - verdict?.ttfb_ms 
  * @param {Record<string, any>} session as the server tells it @param {Record<string, any>} told a turn as that lists it
  * @returns {Turn}
  */
-export function turnFrom({ session }, { turn, model, number, state, question, answer, html: blocks, thinking, verdict, problem, stopped, branches, asked_at, rating }) {
+export function turnFrom({ session, model: own }, { turn, model = own, number, state, question, answer, html: blocks, thinking, verdict, problem, stopped, branches, asked_at, rating = null }) {
   const thought = thoughtFor(verdict);
   const asked = Date.parse(asked_at) || serverNow();
   const about = { id: turn, session, model, asked, number, question, branches, clock: clockOf(turn), rating };

@@ -293,6 +293,27 @@ def test_a_question_is_asked_again_of_another_model_in_its_place(chat: Chat) -> 
     expect(about(page).locator("summary")).not_to_contain_text("claude")
 
 
+def test_what_is_asked_again_of_another_model_is_asked_where_it_was_asked(chat: Chat) -> None:
+    page = chat.page
+    chat.expect_state(chat.ask("What is a Future?"), "done")
+    page.get_by_role("button", name="New conversation").click()
+    chat.expect_state(chat.ask("What is a Task?"), "done")
+    menu = page.get_by_role("group", name="Ask again of")
+    chat.turns.first.get_by_role("button", name="Ask again of another model").click()
+    expect(menu).to_be_visible()
+    page.go_back()
+    expect(chat.turns.first.locator(".question")).to_contain_text("What is a Future?")
+    expect(menu).to_have_count(0)
+    # In a branch of another model that one is asked without a choice, and the first can be chosen again.
+    chat.turns.first.get_by_role("button", name="Ask again of another model").click()
+    menu.get_by_role("button", name=f"{OTHER} (").click()
+    expect(chat.turns.first.locator(".asked")).to_contain_text("2/2")
+    chat.expect_state(chat.ask("What is a Lock?"), "done")
+    chat.turns.first.get_by_role("button", name="Ask again of another model").click()
+    expect(menu.get_by_role("button", name=f"{OTHER} (")).to_be_hidden()
+    expect(menu.get_by_role("button", name=f"{OWN} (")).to_be_visible()
+
+
 def test_a_model_that_does_not_take_the_context_is_said_to_be_refused_and_the_turn_stays(
     chat: Chat, complaints: Complaints
 ) -> None:

@@ -61,7 +61,7 @@ def test_a_conversation_is_shared_as_far_as_it_had_come_until_that_is_stopped(
     link = shared(page)
     expect(page.get_by_role("button", name="Copy the link")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator("#spoken")).to_have_text("Copied.")
+    expect(dialog(page).get_by_role("status")).to_have_text("Copied.")
     assert page.evaluate("navigator.clipboard.readText()") == link
     assert serious(page) == []
     page.keyboard.press("Escape")
@@ -89,6 +89,29 @@ def test_a_conversation_is_shared_as_far_as_it_had_come_until_that_is_stopped(
     assert questions(browser, complaints, link) == []
 
 
+def test_what_another_branch_shares_can_be_stopped_from_any(
+    chat: Chat, browser: Browser, complaints: Complaints
+) -> None:
+    complaints.expects("404")
+    page = chat.page
+    chat.expect_state(chat.ask("What is a Future?"), "done")
+    options(page)
+    page.get_by_role("button", name="Share…").click()
+    page.get_by_role("button", name="Make a link").click()
+    link = shared(page)
+    page.get_by_role("button", name="Close").click()
+    chat.turns.first.get_by_role("button", name="Ask again, word for word").click()
+    expect(chat.turns.first.locator(".asked")).to_contain_text("2/2")
+    chat.expect_state(chat.turns.first, "done")
+    options(page)
+    page.get_by_role("button", name="Share…").click()
+    expect(dialog(page)).to_contain_text("1 other branch of it is shared, too.")
+    assert questions(browser, complaints, link) == ["What is a Future?"]
+    page.get_by_role("button", name="Stop sharing others").click()
+    expect(dialog(page)).not_to_contain_text("other branch")
+    assert questions(browser, complaints, link) == []
+
+
 def test_what_is_refused_is_said_where_it_was_asked_for(chat: Chat, complaints: Complaints) -> None:
     complaints.expects("404")
     page = chat.page
@@ -98,7 +121,7 @@ def test_what_is_refused_is_said_where_it_was_asked_for(chat: Chat, complaints: 
     expect(page.get_by_role("button", name="Make a link")).to_be_visible()
     page.request.delete(f"{chat.url}/api/sessions/{chat.session}")
     page.get_by_role("button", name="Make a link").click()
-    expect(dialog(page).get_by_role("alert")).to_contain_text("no such session")
+    expect(dialog(page).get_by_role("status")).to_contain_text("no such session")
     page.get_by_role("button", name="Cancel").click()
     options(page)
     page.get_by_role("button", name="Share…").click()

@@ -61,6 +61,22 @@ def test_a_context_whose_own_may_not_be_asked_any_more_is_asked_with_the_first_t
     assert upstream.asks[-1].json["model"] == USUAL
 
 
+def test_a_branch_goes_on_with_what_was_asked_and_not_with_another(
+    client: Client, redis: RedisProcess, upstream: Recorder
+) -> None:
+    client.add_context(name="dear", model=DEAR)
+    forking = f"/api/sessions/{client.start('dear')['session']}/fork"
+    with (
+        serving(redis.url, upstream.url, models=ONLY) as url,
+        httpx2.Client(base_url=url, timeout=30, cookies=dict(client.http.cookies)) as http,
+    ):
+        for body in ({}, {"model": DEAR}):
+            assert http.post(forking, json={"after_turn": 0} | body).json()["model"] == DEAR
+        assert http.post(forking, json={"after_turn": 0, "model": CHEAP}).json()["model"] == CHEAP
+        other = http.post(forking, json={"after_turn": 0, "model": "claude-opus-5"})
+        assert refused(other) == f"claude-opus-5 is not asked here; {ONLY} can be"
+
+
 @pytest.mark.parametrize(
     ("first", "fields"),
     [
