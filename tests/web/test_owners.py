@@ -157,6 +157,7 @@ class _Ids(dict[str, str]):
 
 # The least that each operation takes, so that nothing but the owner can be what it minds.
 BODIES: dict[Operation, dict[str, Any]] = {
+    ("PUT", "/api/turns/{turn}/rating"): {"rating": "bad"},
     ("POST", "/api/sessions/{session}/ask"): {"question": "Whose?"},
     ("POST", "/api/sessions/{session}/fork"): {"after_turn": 0},
     ("PATCH", "/api/sessions/{session}"): {"title": "Whose?", "pinned": True},
