@@ -75,7 +75,7 @@ async def _explain_session(store: Store, session: str) -> list[str]:
 
 
 def _explain_turn(turn: TurnView) -> str:
-    said = f"turn {turn.number}: "
+    said = f"turn {turn.number}{f', of {turn.model}' if turn.model else ''}: "
     if turn.verdict is None:
         return said + (turn.problem["detail"] if turn.problem else turn.state.value)
     verdict = turn.verdict

@@ -1,11 +1,14 @@
 """A fork with another model: it is told the same, over a prefix of its own, and who answered what stays known."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from app.explaining import explain
 from tests.client import Client
 from tests.recorder import Exchange, Recorder, message_start, whole_answer
+from tests.running import RedisProcess
 from tests.test_finding import asked, ids, ways
 
 pytestmark = pytest.mark.usefixtures("own_models")
@@ -62,7 +65,7 @@ def test_another_model_is_told_the_same_but_what_was_thought(client: Client, ups
     assert shared >= branch["prefix"]["bytes"]
 
 
-def test_it_is_a_branch_and_each_answer_says_whose_it_is(client: Client) -> None:
+def test_it_is_a_branch_and_each_answer_says_whose_it_is(client: Client, redis: RedisProcess) -> None:
     client.add_context(model=FIRST)
     session = asked(client, "One?", "Two?")
     branch = asked(client, "Two?", session=forked(client, session, 1, model=OTHER)["session"])
@@ -70,6 +73,8 @@ def test_it_is_a_branch_and_each_answer_says_whose_it_is(client: Client) -> None
     assert ways(client, branch) == [[branch], [session, branch]]
     assert ways(client, session) == [[session], [session, branch]]
     further = asked(client, "Three?", session=forked(client, branch, 2, model=FIRST)["session"])
+    said = [line for line in asyncio.run(explain(redis.url, branch)) if line.startswith("turn ")]
+    assert [f", of {FIRST}:" in line for line in said] == [True, False]
     copy = forked(client, further, 3, isolation="session")["session"]
     for one in (further, copy):
         assert [turn["model"] for turn in client.session(one)["turns"]] == [FIRST, OTHER, FIRST]
