@@ -1,13 +1,20 @@
 """What readers say of answers: kept with the turn, changed and taken back, and counted once for each answer."""
 
+import asyncio
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
 
+from app.ledger.book import Ledger
+from app.store.connection import Store
+from app.store.ledger import LedgerStore
+from app.store.turns import Turns, TurnState
 from tests.client import Client
 from tests.recorder import Recorder
+from tests.running import RedisProcess
 from tests.test_finding import asked, fork
 from tests.test_stats import metrics, stats
 from tests.turns import half_answered
@@ -50,14 +57,39 @@ def test_a_rating_is_kept_changed_and_taken_back_and_counted_as_it_stands(client
     assert [turn["rating"] for turn in exported["turns"]] == [None, "bad"]
 
 
-def test_a_branch_begins_unrated(client: Client) -> None:
+def test_a_branch_shows_what_was_said_and_counts_what_is_said_there(client: Client) -> None:
     client.add_context()
     session = asked(client, "One?")
     rate(client.http, turns(client, session)[0], "good")
     branch = fork(client, session, 1)
-    assert [turn["rating"] for turn in client.session(branch)["turns"]] == [None]
-    rate(client.http, turns(client, branch)[0], "bad")
-    assert (client.session(session)["turns"][0]["rating"], counted(client)) == ("good", (1, 1))
+    further = fork(client, branch, 1)
+
+    def shown() -> list[str | None]:
+        return [client.session(one)["turns"][0]["rating"] for one in (session, branch, further)]
+
+    assert (shown(), counted(client)) == (["good", "good", "good"], (1, 0))
+    for rating, expected in ((None, (1, 0)), ("bad", (1, 1)), ("good", (2, 0)), (None, (1, 0))):
+        assert rate(client.http, turns(client, branch)[0], rating) == 200
+        assert (shown(), counted(client)) == (["good", rating, "good"], expected)
+
+
+def test_what_redis_has_done_without_saying_so_is_done_once(client: Client, redis: RedisProcess) -> None:
+    client.add_context()
+    session = asked(client, "One?")
+    (turn,) = turns(client, session)
+
+    async def twice() -> list[tuple[TurnState, str] | None]:
+        store = Store(redis.url)
+        ledger = Ledger(LedgerStore(store, ""), time.time)
+        context = client.session(session)["context"]
+        said = [await Turns(store).rate(session, turn, "good", "one saying") for _ in range(2)]
+        for _ in range(2):
+            await ledger.count_rating(context, "one saying", "", "good")
+        await store.close()
+        return said
+
+    assert asyncio.run(twice()) == [(TurnState.DONE, "")] * 2
+    assert counted(client) == (1, 0)
 
 
 def test_only_its_owner_rates_an_answer_and_only_when_it_has_ended(

@@ -164,9 +164,9 @@ class Ledger:
         """A warm over `context` was skipped for `reason`."""
         await self._store.enter(Posting(self._clock(), context, skip_counters(reason)))
 
-    async def count_rating(self, context: str, before: str, now: str) -> None:
-        """An answer about `context` is rated `now`, and was `before`; "" is not at all."""
-        await self._store.enter(Posting(self._clock(), context, rating_counters(before, now)))
+    async def count_rating(self, context: str, saying: str, before: str, now: str) -> None:
+        """An answer about `context` is rated `now`, and was `before`; "" is not at all. The same `saying` counts once."""
+        await self._store.enter(Posting(self._clock(), context, rating_counters(before, now), id=f"rating:{saying}"))
 
     async def spent_by(self, owner: str) -> float:
         """USD that `owner`'s calls have cost since midnight (UTC), as far as prices are known."""

@@ -226,5 +226,5 @@ def _record(session: str, fields: dict[bytes, bytes]) -> SessionRecord | None:
 
 
 def _link(session: str, stored: str) -> Link:
-    secret, turns, at_ms, title = stored.split(" ", 3)
-    return Link(keys.link_id(session, secret), int(turns), int(at_ms), title)
+    secret, turns, at_ms, *title = stored.split(" ", 3)
+    return Link(keys.link_id(session, secret), int(turns), int(at_ms), "".join(title))

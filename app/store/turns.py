@@ -177,12 +177,14 @@ class Turns:
         return [fields for fields in found if fields]
 
     async def copy(self, session: str, turns: Sequence[dict[str, str]]) -> None:
-        """Give `session`, which has none yet, copies of ended `turns`: under ids of their own, without journal or rating."""
+        """Give `session`, which has none yet, copies of ended `turns`: under ids of their own, without journals. A rating is
+        shown there, too, and counted where it was given."""
         commands: list[Command] = []
         for fields in turns:
             turn = keys.new_turn_id(session)
-            copied = {**fields, "turn": turn}
-            copied.pop("rating", None)
+            copied = {name: value for name, value in fields.items() if not name.startswith("rating")} | {"turn": turn}
+            if rating := rating_of(fields):
+                copied["rating_copied"] = rating
             commands.append(("HSET", keys.turn(session, turn), *(part for field in copied.items() for part in field)))
             commands.append(("RPUSH", keys.turn_list(session), turn))
         if commands:
@@ -230,9 +232,10 @@ class Turns:
         answers = await self._store.batch([("EXISTS", keys.tailed(session, turn)) for session, turn in turns])
         return [turn for (_, turn), marked in zip(turns, answers, strict=True) if not marked]
 
-    async def rate(self, session: str, turn: str, rating: str) -> tuple[TurnState, str] | None:
-        """Have an ended `turn` be rated so, "" is not at all; its state, and its rating before. None when there is none."""
-        found = await self._store.run("rate_turn", [keys.turn(session, turn)], [rating])
+    async def rate(self, session: str, turn: str, rating: str, saying: str) -> tuple[TurnState, str] | None:
+        """Have an ended `turn` be rated so, "" is not at all; its state, and its rating before. None when there is none. The
+        same `saying` is heard once."""
+        found = await self._store.run("rate_turn", [keys.turn(session, turn)], [rating, saying])
         return (TurnState(found[0].decode()), found[1].decode()) if found else None
 
     async def ask_to_stop(self, session: str, turn: str) -> TurnState | None:
@@ -283,3 +286,8 @@ def _parse_entry(raw: Any) -> Entry:
     (entry, fields) = raw
     epoch, sequence = map(int, entry.split(b"-"))
     return Entry(event_id(epoch, sequence), fields[b"f"], b"e" in fields)
+
+
+def rating_of(fields: Mapping[str, str]) -> str:
+    """What the reader of a stored turn sees as its rating; "" is none."""
+    return fields.get("rating", fields.get("rating_copied", ""))

@@ -15,7 +15,7 @@ from app.prompt.prefix import Transcript, append_turn
 from app.prompt.render import UNSEEN
 from app.store import keys
 from app.store.sessions import SessionRecord, Sessions
-from app.store.turns import Turns, TurnState
+from app.store.turns import Turns, TurnState, rating_of
 from app.turns.answer import thinking_text, visible_text
 from app.turns.met import Met
 from app.turns.retention import Retention
@@ -268,5 +268,5 @@ def view_turn(fields: dict[str, str]) -> TurnView:
         stopped=fields.get("stopped"),
         asked_ms=int(fields["asked_ms"]),
         model=fields.get("model"),
-        rating=fields.get("rating"),
+        rating=rating_of(fields) or None,
     )

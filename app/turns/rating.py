@@ -1,8 +1,10 @@
 """What readers say of answers: kept with the turn, and counted for whoever runs this."""
 
+import secrets
 from typing import Literal
 
 from app.store import keys
+from app.store.connection import persistently
 from app.store.turns import TurnState
 from app.turns.asking import TurnRunning, UnknownTurn
 from app.turns.conversations import Conversations, UnknownSession
@@ -25,11 +27,13 @@ class Ratings:
             record = await self._conversations.get(session or "", owner)
         except UnknownSession:
             raise UnknownTurn(turn) from None
-        found = await self._services.turns.rate(record.id, turn, rating or "")
+        saying = secrets.token_hex(16)
+        found = await self._services.turns.rate(record.id, turn, rating or "", saying)
         if found is None:
             raise UnknownTurn(turn)
         state, before = found
         if state is TurnState.RUNNING:
             raise TurnRunning(turn)
         if before != (rating or ""):
-            await self._services.ledger.count_rating(record.context, before, rating or "")
+            ledger = self._services.ledger
+            await persistently(lambda: ledger.count_rating(record.context, saying, before, rating or ""))

@@ -66,7 +66,7 @@ async def shared(link: str, request: Request, rooms: InRooms) -> Response:
     if not rooms.shares:
         raise UnknownLink(link)
     session, found = await rooms.linking.follow(link)
-    packed = await rooms.shared.page(f"{found.id} {found.turns} {found.at_ms}", lambda: _page(rooms, session, found))
+    packed = await rooms.shared.page(f"{found.id} {found.turns} {found.title}", lambda: _page(rooms, session, found))
     if "gzip" in request.headers.get("accept-encoding", ""):
         return HTMLResponse(packed, headers=_HEADERS | _PACKED)
     return HTMLResponse(await asyncio.to_thread(gzip.decompress, packed), headers=_HEADERS)

@@ -26,16 +26,26 @@ export function ratingTools(turn, refused) {
     for (const tool of tools) tool.ariaPressed = String(tool.dataset.rating === rating);
   }
 
-  /** @param {string|null} rating */
-  async function rate(rating) {
-    const before = turn.rating;
-    show(rating);
+  let kept = turn.rating;
+  let sending = false;
+
+  /** One after the other: what was wanted last is what is kept. @param {string|null} wanted */
+  async function rate(wanted) {
+    show(wanted);
+    if (sending) return;
+    sending = true;
     try {
-      await call('PUT', `/api/turns/${turn.id}/rating`, { rating });
+      while (turn.rating !== kept) {
+        const { rating } = turn;
+        await call('PUT', `/api/turns/${turn.id}/rating`, { rating });
+        kept = rating;
+      }
     } catch (error) {
-      show(before);
-      refused(Problem.from(error));
+      show(kept);
+      // Whoever has gone on since has no use for it.
+      if (tools[0].isConnected) refused(Problem.from(error));
     }
+    sending = false;
   }
 
   show(turn.rating);

@@ -20,9 +20,10 @@ const readable = (turns) => turns.filter(({ state, answer }) => state !== 'runni
 
 /** @param {{session: string, title: string}} listed @returns {Promise<void>} when the dialog is closed; throws a `Problem` */
 export async function share({ session, title }) {
-  const { link, turns, conversation, linked_branches: others = [] } = await call('GET', `/api/sessions/${session}`);
+  const look = () => call('GET', `/api/sessions/${session}`);
+  const found = await look();
   const dialog = /** @type {HTMLDialogElement} */ (part('small', 'dialog'));
-  const heading = Object.assign(part('', 'h2', `Share “${title}”`), { id: `share-${conversation}` });
+  const heading = Object.assign(part('', 'h2', `Share “${title}”`), { id: `share-${session}` });
   const about = part('', 'p');
   const field = document.createElement('input');
   Object.assign(field, { readOnly: true, ariaLabel: 'The link' });
@@ -38,24 +39,25 @@ export async function share({ session, title }) {
   /** @param {string} news */
   const say = (news) => { said.textContent = news; };
 
-  /** @param {() => Promise<Link|null>} change of the link */
+  /** @param {() => Promise<unknown>} change of links */
   async function become(change) {
     say('');
     try {
-      show(await change());
+      await change();
     } catch (error) {
       say(Problem.from(error).sentence);
     }
+    const now = await look().catch(() => null);
+    if (now) show(now);
   }
   const make = () => become(() => call('POST', `/api/sessions/${session}/link`));
-  /** @param {string[]} sessions whose links are taken back @param {Link|null} left */
-  const take = (sessions, left) => become(async () => {
-    for (; sessions.length; sessions.shift()) await send('DELETE', `/api/sessions/${sessions[0]}/link`);
-    return left;
-  });
+  /** @param {string[]} sessions whose links are taken back; one that is gone has none */
+  const take = (sessions) => become(() => Promise.all(sessions.map((one) => send('DELETE', `/api/sessions/${one}/link`).catch((error) => {
+    if (Problem.from(error).status !== 404) throw error;
+  }))));
 
-  /** @param {Link|null} known */
-  function show(known) {
+  /** @param {{link: Link|null, turns: any[], linked_branches?: string[]}} session */
+  function show({ link: known, turns, linked_branches: others = [] }) {
     field.hidden = !known;
     const lines = [];
     const buttons = [];
@@ -66,7 +68,7 @@ export async function share({ session, title }) {
       lines.push(`Whoever has this link can read ${several(shared, 'question', 'questions')} and what was answered.`);
       if (since) lines.push('What came since is not shared.');
       field.value = new URL(known.path, location.href).href;
-      buttons.push(button('Stop sharing', () => take([session], null)));
+      buttons.push(button('Stop sharing', () => take([session])));
       if (since) buttons.push(button('Share what came since', make));
       first = button('Copy the link', () => copy(field.value, field, first, say));
       first.className = 'copy';
@@ -75,7 +77,7 @@ export async function share({ session, title }) {
     }
     if (others.length) {
       lines.push(`${several(others.length, 'other branch', 'other branches')} of it ${others.length === 1 ? 'is' : 'are'} shared, too.`);
-      buttons.push(button('Stop sharing others', () => take(others, known)));
+      buttons.push(button('Stop sharing others', () => take(others)));
     }
     about.textContent = lines.join(' ');
     ends.replaceChildren(...buttons, button(known ? 'Close' : 'Cancel', () => dialog.close()), first);
@@ -83,7 +85,7 @@ export async function share({ session, title }) {
   }
 
   dialog.showModal();
-  show(link);
+  show(found);
   await new Promise((closed) => dialog.addEventListener('close', closed, { once: true }));
   dialog.remove();
 }

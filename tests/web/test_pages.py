@@ -15,6 +15,7 @@ def test_the_chat_is_compiled_before_its_first_reader_comes() -> None:
 def test_an_asset_is_asked_for_again_and_sent_once(client: Client) -> None:
     first = client.http.get("/static/js/chat.js")
     assert first.headers["cache-control"] == "no-cache"
+    assert {"last-modified", "accept-ranges"} & set(first.headers) == set()
     again = client.http.get("/static/js/chat.js", headers={"if-none-match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     other = client.http.get("/static/js/chat.js", headers={"if-none-match": '"another"'})
