@@ -58,6 +58,12 @@ def walk(client: Client, other: Client, upstream: Recorder) -> None:
     listed = other.http.get("/api/sessions", params={"q": "walk"}).json()["sessions"]
     assert [one["session"] for one in listed] == [forked, session]
 
+    path = other.http.post(f"/api/sessions/{session}/link").json()["path"]
+    assert "And there?" in client.http.get(path).text
+    rated = client.session(session)["turns"][0]["turn"]
+    assert client.http.put(f"/api/turns/{rated}/rating", json={"rating": "good"}).status_code == 200
+    assert other.session(session)["turns"][0]["rating"] == "good"
+
     forking = {"after_turn": 2, "isolation": "session"}
     copy = other.http.post(f"/api/sessions/{session}/fork", json=forking).json()["session"]
     assert client.ask(copy, "Cold?")[-1].name == "verdict"
@@ -69,8 +75,8 @@ def walk(client: Client, other: Client, upstream: Recorder) -> None:
 
     assert other.http.get("/api/stats").json()["totals"]["ask_calls"] == len(upstream.asks)
     assert other.http.delete(f"/api/sessions/{session}").status_code == 204
-    for gone in (session, copy):
-        assert client.http.get(f"/api/sessions/{gone}").status_code == 404
+    for gone in (f"/api/sessions/{session}", f"/api/sessions/{copy}", path):
+        assert client.http.get(gone).status_code == 404
     assert other.http.delete("/api/contexts/refused").status_code == 204
     assert client.http.get("/readyz").status_code == 200
 

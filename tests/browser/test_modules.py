@@ -166,10 +166,10 @@ def test_what_a_reader_did_to_code_outlives_its_growth(modules: Page) -> None:
     steps = [blocks_of([{"type": "text", "text": f"```python\n{'x = 1' * n}"}]) for n in range(1, 5)]
     left = modules.evaluate(
         """async steps => {
-            const { Prose, tendCode } = await import('/static/js/prose.js');
+            const { Prose, tendFigures } = await import('/static/js/prose.js');
             const root = document.body.appendChild(document.createElement('div'));
             const prose = new Prose(root);
-            tendCode(root, () => {});
+            tendFigures(root, () => {});
             prose.show(steps[0]);
             const code = root.querySelector('code');
             getSelection().setBaseAndExtent(code.firstChild, 0, code.firstChild, 1);
