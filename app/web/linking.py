@@ -1,11 +1,9 @@
 """Sharing a conversation: a link to what was said so far, made and taken back by its owner, read by whoever has it."""
 
 import asyncio
-import gzip
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse
 
 from app.turns.conversations import Session
 from app.turns.linking import Link, UnknownLink
@@ -27,7 +25,6 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "x-robots-tag": "noindex, nofollow",
 }
-_PACKED = {"content-encoding": "gzip", "vary": "Accept-Encoding"}
 
 
 @router.post(
@@ -66,10 +63,8 @@ async def shared(link: str, request: Request, rooms: InRooms) -> Response:
     if not rooms.shares:
         raise UnknownLink(link)
     session, found = await rooms.linking.follow(link)
-    packed = await rooms.shared.page(f"{found.id} {found.turns} {found.title}", lambda: _page(rooms, session, found))
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        return HTMLResponse(packed, headers=_HEADERS | _PACKED)
-    return HTMLResponse(await asyncio.to_thread(gzip.decompress, packed), headers=_HEADERS)
+    of = f"{found.id} {found.turns} {found.title}"
+    return await rooms.shared_pages.answer(request, of, lambda: _page(rooms, session, found), _HEADERS)
 
 
 async def _page(rooms: Rooms, session: Session, link: Link) -> str:

@@ -14,7 +14,7 @@ from app.web.forms import form_of
 from app.web.rooms import Asker, InRooms, Rooms
 from app.web.schemas import context_json
 from app.web.stats import collect
-from app.web.templates import templates
+from app.web.templates import templates, theme_of
 
 # The page's own, for where its list of conversations was left: `closed`.
 SIDEBAR_COOKIE = "headstart_sidebar"
@@ -36,7 +36,8 @@ async def chat(request: Request, rooms: InRooms, asker: Asker) -> HTMLResponse:
         # What the first frame needs to know, so that nothing moves when the page's scripts have come.
         "picked": ids.index(asked_for) if asked_for in ids else None if opened else 0,
         "opens": opened is not None,
-        "sidebar": request.cookies.get(SIDEBAR_COOKIE),
+        "sidebar": "closed" if request.cookies.get(SIDEBAR_COOKIE) == "closed" else None,
+        "theme": theme_of(request),
         "version": rooms.version,
         "models": offered_models(),
         "admin": rooms.admin.admits(request),
@@ -44,7 +45,12 @@ async def chat(request: Request, rooms: InRooms, asker: Asker) -> HTMLResponse:
         "shares": rooms.shares,
         "most_chars": rooms.max_question_chars,
     }
-    return templates.TemplateResponse(request, "chat.html", shown)
+
+    async def make() -> str:
+        return templates.get_template("chat.html").render(shown)
+
+    # Whoever may ask the same, for whom it is to open the same, has the same page.
+    return await rooms.chat_pages.answer(request, repr(shown), make)
 
 
 async def _opened(request: Request, rooms: Rooms, asker: str) -> Session | None:

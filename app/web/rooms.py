@@ -38,7 +38,8 @@ class Rooms:
     conversations: Conversations
     finding: Finding
     linking: Linking
-    shared: Unchanging
+    chat_pages: Unchanging
+    shared_pages: Unchanging
     ratings: Ratings
     asking: Asking
     coordinator: Coordinator

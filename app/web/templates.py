@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from starlette.requests import Request
 from starlette.templating import Jinja2Templates
 
 from app.web import inline, numbers
@@ -10,7 +11,17 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 STATIC = _ROOT / "static"
 
-templates = Jinja2Templates(_ROOT / "templates")
+# The page's own: light or dark, where its reader chose.
+THEME_COOKIE = "headstart_theme"
+
+
+def theme_of(request: Request) -> str | None:
+    """`light` or `dark`; None as the reader's system says."""
+    chosen = request.cookies.get(THEME_COOKIE)
+    return chosen if chosen in ("light", "dark") else None
+
+
+templates = Jinja2Templates(_ROOT / "templates", context_processors=[lambda request: {"theme": theme_of(request)}])
 templates.env.trim_blocks = True
 templates.env.lstrip_blocks = True
 for written in (numbers.count, numbers.compact, numbers.money, numbers.seconds, numbers.duration, numbers.share):

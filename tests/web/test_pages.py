@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import httpx2
+
 from tests.client import Client
 
 
@@ -20,3 +22,34 @@ def test_an_asset_is_asked_for_again_and_sent_once(client: Client) -> None:
     assert (again.status_code, again.content) == (304, b"")
     other = client.http.get("/static/js/chat.js", headers={"if-none-match": '"another"'})
     assert (other.status_code, other.content) == (200, first.content)
+
+
+def test_everybody_has_their_own_page_and_as_they_left_it(client: Client, server: str) -> None:
+    with httpx2.Client(base_url=server, timeout=30) as http:
+        other = Client(http)
+        client.add_context("Mine alone")
+        other.add_context("Of the other")
+        for _ in range(2):
+            mine, theirs = (one.http.get("/").text for one in (client, other))
+            assert ("Mine alone" in mine, "Of the other" in mine) == (True, False)
+            assert ("Mine alone" in theirs, "Of the other" in theirs) == (False, True)
+        looks = [
+            {},
+            {"headstart_theme": "dark"},
+            {"headstart_theme": '"><script>'},
+            {"headstart_sidebar": "closed"},
+            {"headstart_sidebar": "x"},
+        ]
+        own = "; ".join(f"{name}={value}" for name, value in http.cookies.items())
+        pages = [
+            http.get(
+                "/", headers={"cookie": "; ".join([own, *(f"{name}={value}" for name, value in look.items())])}
+            ).text
+            for look in looks
+        ]
+        assert pages[0] == pages[2] == pages[4] == theirs
+        assert ('data-theme="dark"' in pages[1], 'data-sidebar="closed"' in pages[3]) == (True, True)
+        other.add_context("And another")
+        assert "And another" in http.get("/").text
+        plain = http.get("/", headers={"accept-encoding": "identity"})
+        assert (plain.headers.get("content-encoding"), plain.text) == (None, http.get("/").text)
