@@ -151,7 +151,7 @@ def create_app(
         fetcher=(fetcher or Fetcher()) if settings.fetch_urls == "on" else None,
         conversations=conversations,
         finding=Finding(stored_sessions, listing, met),
-        ratings=Ratings(services, conversations),
+        ratings=Ratings(services, asking.session_of),
         linking=Linking(stored_sessions, stored_turns),
         chat_pages=Unchanging(),
         shared_pages=Unchanging(),

@@ -51,10 +51,7 @@ def link_id(session: str, secret: str) -> str:
 
 def session_of_link(link: str) -> str | None:
     """The session a link leads to; None when it is no link at all."""
-    digits = link.removeprefix(LINK_PREFIX)
-    if digits == link or not _is_hex(digits, 2 * _RANDOM_DIGITS):
-        return None
-    return SESSION_PREFIX + digits[:_RANDOM_DIGITS]
+    return _session_in(link, LINK_PREFIX)
 
 
 def share_of(session: str) -> str:
@@ -68,8 +65,12 @@ def is_session_id(text: str) -> bool:
 
 def session_of_turn(turn: str) -> str | None:
     """The session a turn id leads to; None when it is no turn id at all."""
-    digits = turn.removeprefix(TURN_PREFIX)
-    if digits == turn or not _is_hex(digits, 2 * _RANDOM_DIGITS):
+    return _session_in(turn, TURN_PREFIX)
+
+
+def _session_in(id: str, prefix: str) -> str | None:
+    digits = id.removeprefix(prefix)
+    if digits == id or not _is_hex(digits, 2 * _RANDOM_DIGITS):
         return None
     return SESSION_PREFIX + digits[:_RANDOM_DIGITS]
 

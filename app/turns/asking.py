@@ -199,15 +199,16 @@ class Asking:
 
     async def tail(self, turn: str, owner: str, after: int) -> Tail:
         """The turn's frames after event `after`, until its end. Raises `UnknownTurn`, `JournalGone`, and `Draining`."""
-        session = await self._session_of(turn, owner)
+        session = await self.session_of(turn, owner)
         if self._draining and turn not in self._running:
             raise Draining
-        return await self.journal.tail(session, turn, after)
+        return await self.journal.tail(session.id, turn, after)
 
     async def stop(self, turn: str, owner: str) -> TurnState:
         """Have the turn end, wherever it is produced; its state as it stood. Raises `UnknownTurn`."""
         # Stored first: should the process that has the turn now not come to hear of it, the next one does.
-        state = await self._services.turns.ask_to_stop(await self._session_of(turn, owner), turn)
+        session = await self.session_of(turn, owner)
+        state = await self._services.turns.ask_to_stop(session.id, turn)
         if state is None:
             raise UnknownTurn(turn)
         if state is TurnState.RUNNING:
@@ -247,14 +248,15 @@ class Asking:
             raise TurnRunning(running)
         return first
 
-    async def _session_of(self, turn: str, owner: str) -> str:
+    async def session_of(self, turn: str, owner: str) -> SessionRecord:
+        """The session of a turn of `owner`'s. Raises `UnknownTurn`."""
         session = keys.session_of_turn(turn)
         if session is None:
             raise UnknownTurn(turn)
         try:
-            await self._find_session(session, owner)
+            record = await self._find_session(session, owner)
         except UnknownSession:
             raise UnknownTurn(turn) from None
         if await self._services.turns.get(session, turn) is None:
             raise UnknownTurn(turn)
-        return session
+        return record

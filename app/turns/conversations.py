@@ -29,7 +29,7 @@ class InvalidModel(ValueError):
     """The model may not be asked here, or does not take the parameters of the context that is to be asked with it."""
 
 
-def with_model(parameters: Parameters, model: str, pages: int) -> Parameters:
+def _with_model(parameters: Parameters, model: str, pages: int) -> Parameters:
     """`parameters` for `model`, of a context with so many `pages` of PDF. Raises `InvalidModel`."""
     if (refused := refusal(model)) is not None:
         raise InvalidModel(refused)
@@ -112,7 +112,7 @@ class Conversations:
         Raises `ContextGone`, and `InvalidModel` when the model may not be asked here, or does not take the parameters.
         """
         pdf_bytes, pages = await self._prefixes.pdfs(context)
-        parameters = with_model(parameters, model or parameters.model, pages)
+        parameters = _with_model(parameters, model or parameters.model, pages)
         ttl = await self._lifetime(context, parameters)
         session = keys.new_session_id()
         isolation = _isolation_of(session) if isolated else None
@@ -167,7 +167,7 @@ class Conversations:
         parameters = Parameters(**record.parameters)
         own = parameters.model
         if model is not None and model != own:
-            parameters = with_model(parameters, model, record.pages)
+            parameters = _with_model(parameters, model, record.pages)
         # In this order: a turn that ends meanwhile is not one that counts as complete and is missing from the transcript.
         turns = (await self._turns.of_session(record.id))[:after_turn]
         transcript = await self._prefixes.of(record)

@@ -1,13 +1,13 @@
 """What readers say of answers: kept with the turn, and counted for whoever runs this."""
 
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from app.store import keys
 from app.store.connection import persistently
+from app.store.sessions import SessionRecord
 from app.store.turns import TurnState
 from app.turns.asking import TurnRunning, UnknownTurn
-from app.turns.conversations import Conversations, UnknownSession
 from app.turns.services import Services
 
 Rating = Literal["good", "bad"]
@@ -16,17 +16,14 @@ Rating = Literal["good", "bad"]
 class Ratings:
     """Takes what the readers say."""
 
-    def __init__(self, services: Services, conversations: Conversations) -> None:
+    def __init__(self, services: Services, session_of: Callable[[str, str], Awaitable[SessionRecord]]) -> None:
+        """`session_of` finds the session of an owner's turn, and raises `UnknownTurn`."""
         self._services = services
-        self._conversations = conversations
+        self._session_of = session_of
 
     async def rate(self, turn: str, owner: str, rating: Rating | None) -> None:
         """Have `owner` say so of the turn's answer, None: nothing any more. Raises `UnknownTurn`, `TurnRunning`."""
-        session = keys.session_of_turn(turn)
-        try:
-            record = await self._conversations.get(session or "", owner)
-        except UnknownSession:
-            raise UnknownTurn(turn) from None
+        record = await self._session_of(turn, owner)
         saying = secrets.token_hex(16)
         found = await self._services.turns.rate(record.id, turn, rating or "", saying)
         if found is None:

@@ -79,7 +79,7 @@ async def show_session(session: str, rooms: InRooms, asker: Asker, render: Rende
         "title": title_of(found, turns),
         "forked_from": forked,
         "link": link_json(found.link) if found.link and rooms.shares else None,
-        "linked_branches": branches.linked,
+        "linked_branches": branches.linked if rooms.shares else [],
         "turns": turns_told,
     }
 
