@@ -3,6 +3,8 @@
  * Where something new to ask about comes in: a button, a drop anywhere on the page, a paste. What happens then is in
  * uploads.js, which is loaded when it is first needed.
  */
+import { Problem } from './api.js';
+import { notice } from './notice.js';
 
 const dialog = /** @type {HTMLDialogElement} */ (document.getElementById('adding'));
 const question = /** @type {HTMLTextAreaElement|null} */ (document.getElementById('question'));
@@ -13,14 +15,24 @@ let made = null;
 /** @type {HTMLElement|null} has the focus when the dialog is closed */
 let next = question;
 
-/** @param {(adding: import('./uploads.js').Adding) => unknown} [act] what to begin with @param {HTMLElement|null} [after] has the focus afterwards */
+/**
+ * @param {(adding: import('./uploads.js').Adding) => unknown} [act] what to begin with
+ * @param {HTMLElement|null} [after] has the focus afterwards
+ */
 export async function open(act, after = question) {
+  let adding;
+  try {
+    made ??= import('./uploads.js').then(({ Adding }) => new Adding(dialog));
+    adding = await made;
+  } catch (error) {
+    made = null;
+    return notice.say(Problem.from(error).sentence, { label: 'Try again', act: () => open(act, after) });
+  }
+  // Not before: what is typed or chosen in a dialog without its script would be lost.
   if (!dialog.open) {
     next = after;
     dialog.showModal();
   }
-  made ??= import('./uploads.js').then(({ Adding }) => new Adding(dialog));
-  const adding = await made;
   await act?.(adding);
 }
 

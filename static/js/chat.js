@@ -11,7 +11,7 @@ import { Contexts, offered } from './contexts.js';
 import { Conversation } from './conversation.js';
 import { keepDraft } from './drafts.js';
 import { branchOff, Lanes, withoutHeadstart } from './lanes.js';
-import { Notice } from './notice.js';
+import { Notice, notice } from './notice.js';
 import { count } from './numbers.js';
 import { Quoting } from './quoting.js';
 import { listenForKeys, onlyTouch } from './shortcuts.js';
@@ -62,7 +62,7 @@ class Chat {
 
   constructor() {
     const spoken = element('spoken');
-    this.notice = new Notice(element('notice'));
+    this.notice = notice;
     this.limit = new Notice(element('too-long'));
     this.contexts = new Contexts(/** @type {HTMLSelectElement} */ (element('context')), {
       picked: () => this.fresh(), other: () => this.#otherModel(),

@@ -32,3 +32,6 @@ export class Notice {
     this.node.hidden = true;
   }
 }
+
+/** The page's own. */
+export const notice = new Notice(/** @type {HTMLElement} */ (document.getElementById('notice')));

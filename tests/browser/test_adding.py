@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.bringing import bring, drop
 from tests.browser.chat import Chat
@@ -36,8 +36,6 @@ class Dialog:
     def open(self) -> "Dialog":
         self.page.get_by_role("button", name="Add something to ask about").click()
         expect(self.root).to_be_visible()
-        # Its script is loaded when it is first opened.
-        expect(self.name).to_have_attribute("placeholder", "A name")
         return self
 
     def pick(self, *files: Path) -> None:
@@ -267,7 +265,6 @@ def test_the_keyboard_alone_adds_and_leaves(chat: Chat, adding: Dialog, tmp_path
     button.focus()
     keyboard.press("Enter")
     expect(adding.root.get_by_role("button", name="Files…")).to_be_focused()
-    expect(adding.name).to_have_attribute("placeholder", "A name")
     keyboard.press("Enter")
     expect(adding.chosen).to_have_count(1)
     adding.name.focus()
@@ -488,6 +485,38 @@ def test_another_of_ones_own_that_is_replaced_by_its_name_gets_nothing_of_the_fi
     page.wait_for_url(lambda url: url.endswith("#question"))
     shown = {one["name"]: one["parameters"] for one in page.request.get(f"{chat.url}/api/contexts").json()["contexts"]}
     assert (shown["Mine"]["effort"], shown["Other"]["effort"]) == ("low", None)
+
+
+def test_the_dialog_opens_when_it_can_take_what_is_put_into_it(chat: Chat) -> None:
+    page, adding = chat.page, Dialog(chat.page)
+    made = chat.add_context("Mine", {"a.md": f"{uuid4()} {LONG}"})
+    chat.open(f"/?context={made}")
+    held: list[Route] = []
+    page.route("**/uploads.js", lambda route: held.append(route))
+    with page.expect_request("**/uploads.js"):
+        own(chat).get_by_role("button", name="Replace…").click()
+    # Shown before its script was there, it lost a name that was typed and files that were chosen meanwhile.
+    expect(page.locator("#adding")).to_be_hidden()
+    while not held:
+        page.wait_for_timeout(20)
+    held[0].continue_()
+    expect(page.get_by_role("dialog", name="Replace “Mine”")).to_be_visible()
+    expect(adding.name).to_have_value("Mine")
+
+
+def test_a_dialog_that_cannot_be_loaded_says_so_and_is_tried_again_with_what_it_was_to_take(
+    chat: Chat, complaints: Complaints
+) -> None:
+    complaints.expects("ERR_FAILED")
+    adding, notice = Dialog(chat.page), chat.page.locator("#notice")
+    chat.page.route("**/uploads.js", lambda route: route.abort())
+    bring(chat.page, "drop", "a.md", LONG)
+    expect(notice).to_contain_text("The server cannot be reached.")
+    chat.page.unroute("**/uploads.js")
+    notice.get_by_role("button", name="Try again").click()
+    expect(adding.root).to_be_visible()
+    expect(adding.chosen).to_have_count(1)
+    expect(notice).to_be_hidden()
 
 
 def test_of_two_contexts_with_the_same_content_the_one_that_is_picked_is_shown_and_deleted(chat: Chat) -> None:
