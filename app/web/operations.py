@@ -15,12 +15,14 @@ router = APIRouter(tags=["operations"])
 _ADMINS = ("admin_required", "admin_closed")
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", response_model=None, responses=gives(200, answers.Health, "It lives."))
 async def healthz() -> dict[str, str]:
     """200 while the process lives, whatever has become of Redis or the upstream."""
     return {"status": "ok"}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     response_model=None,

@@ -1,4 +1,6 @@
-"""The pages: chat, dashboard, and what the API is. Rendered here once, then alive through `static/`."""
+"""The pages: chat, dashboard, and what the API is. Rendered here once, then alive through `static/`.
+
+A monitor may ask for the head alone."""
 
 from typing import Any
 
@@ -22,7 +24,7 @@ SIDEBAR_COOKIE = "headstart_sidebar"
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
-@router.get("/")
+@router.api_route("/", methods=["GET", "HEAD"])
 async def chat(request: Request, rooms: InRooms, asker: Asker) -> HTMLResponse:
     """The chat page."""
     views = await rooms.library.all(asker)
@@ -62,7 +64,7 @@ async def _opened(request: Request, rooms: Rooms, asker: str) -> Session | None:
         return None
 
 
-@router.get("/dashboard")
+@router.api_route("/dashboard", methods=["GET", "HEAD"])
 async def dashboard(request: Request, rooms: InRooms, asker: Asker, span: Span | None = None) -> HTMLResponse:
     """What the cache did, and what it cost; over time means the last `span`. For the admin."""
     if rooms.admin.has_key and not rooms.admin.admits(request):
@@ -85,7 +87,7 @@ async def open_dashboard(request: Request, rooms: InRooms) -> Response:
     return opened
 
 
-@router.get("/docs")
+@router.api_route("/docs", methods=["GET", "HEAD"])
 async def docs(request: Request, rooms: InRooms) -> HTMLResponse:
     """The API, from its OpenAPI document."""
     schema: dict[str, Any] = request.app.openapi()

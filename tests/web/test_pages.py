@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import httpx2
+import pytest
 
 from tests.client import Client
 
@@ -53,3 +54,13 @@ def test_everybody_has_their_own_page_and_as_they_left_it(client: Client, server
         assert "And another" in http.get("/").text
         plain = http.get("/", headers={"accept-encoding": "identity"})
         assert (plain.headers.get("content-encoding"), plain.text) == (None, http.get("/").text)
+
+
+@pytest.mark.parametrize("path", ["/", "/dashboard", "/docs", "/healthz", "/readyz"])
+def test_of_what_a_monitor_watches_the_head_alone_can_be_asked_for(client: Client, path: str) -> None:
+    whole, head = client.http.get(path), client.http.head(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    changing = {"date", "set-cookie", "x-request-id"}
+    assert {name: value for name, value in head.headers.items() if name not in changing} == {
+        name: value for name, value in whole.headers.items() if name not in changing
+    }
