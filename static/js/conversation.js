@@ -183,18 +183,11 @@ export class TurnView {
 
   /** @param {Record<string, any>} verdict */
   #stats(verdict) {
-    const { word, why } = cacheOf(verdict);
-    const kind = part('cache', 'span', word, ...(why ? [unseen(`: ${why}`)] : []));
+    const kind = part('cache', 'span', cacheOf(verdict));
     kind.dataset.cache = verdict.cache;
-    kind.title = why;
-    const line = part('stats', 'p', kind, ...facts(verdict).flatMap((fact) => [' ', part('fact', 'span', fact)]));
-    line.title = inFull(verdict);
-    if (verdict.ttft_ms == null) return line;
-    const summary = part('', 'summary', ...line.childNodes);
-    summary.className = line.className;
-    summary.title = line.title;
-    const times = part('times', 'details', summary, byline(this.turn));
-    times.addEventListener('toggle', () => summary.after(timeline(this.turn)), { once: true });
+    const summary = part('stats', 'summary', kind, ...facts(verdict).flatMap((fact) => [' ', part('fact', 'span', fact)]));
+    const times = part('times', 'details', summary, ...inFull(verdict).map((said) => part('by', 'p', said)), byline(this.turn));
+    if (verdict.ttft_ms != null) times.addEventListener('toggle', () => summary.after(timeline(this.turn)), { once: true });
     return times;
   }
 

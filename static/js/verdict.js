@@ -9,10 +9,15 @@ const WORTH_SAYING_MS = 300;
 
 const CACHE = { hit: 'cache hit', partial: 'partial hit', miss: 'cache miss', uncacheable: 'not cacheable' };
 
+/** @param {string} said */
+const capitalized = (said) => said[0].toUpperCase() + said.slice(1);
+
 /** @param {Verdict} verdict @returns {string[]} the facts after the cache's word */
 export function facts(verdict) {
-  const { cache, read, written, waited_ms: waited, ttft_ms: first, cold_ms: cold, cost_usd: cost } = verdict;
+  const { cache, reason, read, written, waited_ms: waited, ttft_ms: first, cold_ms: cold, cost_usd: cost } = verdict;
   const out = [];
+  // Not for a pointer alone to find: why it was no hit is said of every one.
+  if (reason) out.push(sentence(reason).replace(/\.$/, ''));
   if (first != null) out.push(`First text ${seconds(first)}`);
   if (waited >= WORTH_SAYING_MS) out.push(`of which ${seconds(waited)} for the warm-up to end`);
   if (cold != null && first != null && cold > first && (cache === 'hit' || cache === 'partial')) {
@@ -24,19 +29,19 @@ export function facts(verdict) {
   return out;
 }
 
-/** @param {Verdict} verdict @returns {{word: string, why: string}} */
-export function cacheOf(verdict) {
-  const word = CACHE[/** @type {keyof typeof CACHE} */ (verdict.cache)] || String(verdict.cache);
-  return { word, why: sentence(verdict.reason) };
-}
+/** @param {Verdict} verdict @returns {string} */
+export const cacheOf = ({ cache }) => CACHE[/** @type {keyof typeof CACHE} */ (cache)] || String(cache);
 
-/** @param {Verdict} verdict what the line's numbers count, for who wants to know */
+/** @param {Verdict} verdict @returns {string[]} more of why it was no hit, and what the line's numbers count */
 export function inFull(verdict) {
+  const { detail, diagnosed, read, written, uncached, output, saved_usd: saved } = verdict;
   const parts = [];
-  if (verdict.read != null) parts.push(`${count(verdict.read)} tokens read from the cache`);
-  if (verdict.written != null) parts.push(`${count(verdict.written)} written to it`);
-  if (verdict.uncached != null) parts.push(`${count(verdict.uncached)} read outside it`);
-  if (verdict.output != null) parts.push(`${count(verdict.output)} of answer`);
-  if (verdict.saved_usd != null) parts.push(`${money(verdict.saved_usd)} saved`);
-  return parts.join(', ');
+  if (read != null) parts.push(`${count(read)} tokens read from the cache`);
+  if (written != null) parts.push(`${count(written)} written to it`);
+  if (uncached != null) parts.push(`${count(uncached)} read outside it`);
+  if (output != null) parts.push(`${count(output)} of answer`);
+  if (saved != null) parts.push(saved < 0 ? `${money(-saved)} more than without it` : `${money(saved)} saved`);
+  const type = diagnosed?.cache_miss_reason?.type;
+  const theirs = type && `The upstream’s own diagnosis: ${String(type).replaceAll('_', ' ')}`;
+  return [detail && capitalized(detail), theirs, parts.join(', ')].filter(Boolean);
 }

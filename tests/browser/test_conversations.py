@@ -851,8 +851,28 @@ def test_the_stats_open_on_where_the_time_went(gated: Chat) -> None:
     expect_spans(chat.turns.first, ["Typing", "Warming", *after])
 
 
+def test_a_miss_says_why_and_opens_on_what_had_changed(chat: Chat) -> None:
+    page, same = chat.page, "The keeper counts ships.\n" * 3_000
+    for text in (f"{same}<b>One</b> ship.", f"{same}<b>Two</b> ships."):
+        context = chat.add_context("Logbook", {"log.md": text})
+        session = page.request.post(f"{chat.url}/api/sessions", data={"context": context}).json()["session"]
+        assert page.request.post(f"{chat.url}/api/sessions/{session}/ask", data={"question": "How many?"}).ok
+        chat.open(f"/?session={session}")
+        expect(chat.turns).to_have_count(1)
+    expect(chat.turns.locator(".stats")).to_contain_text("cache miss The context had changed First text")
+    more = chat.turns.locator(".times .by")
+    expect(more.first).to_be_hidden()
+    chat.turns.locator(".times summary").click()
+    expect(more).to_have_count(3)
+    changed = "line 3001 “<b>One</b> ship.” became document “log.md”, line 3001 “<b>Two</b> ships.”"
+    expect(more.first).to_have_text(re.compile(rf"^Byte [\d,]+, block 1: document “log.md”, {changed}$"))
+    expect(more.nth(1)).to_contain_text(
+        re.compile(r"^0 tokens read from the cache, [\d,]+ written to it, .* more than")
+    )
+
+
 def expect_spans(turn: Locator, spans: list[str]) -> None:
-    by = turn.locator(".times .by")
+    by = turn.locator(".times .by").last
     expect(by).to_be_hidden()
     turn.locator(".times summary").click()
     expect(by).to_contain_text(re.compile(r"^claude-sonnet-5-5, asked \w+ \d+, 20\d\d"))

@@ -48,7 +48,7 @@ def test_another_model_answers_this_conversation_and_the_next_until_its_own_is_c
     first = chat.session
     assert model_of(chat, first) == OTHER
     turn.locator(".times summary").click()
-    expect(turn.locator(".by")).to_contain_text(OTHER)
+    expect(turn.locator(".by").last).to_contain_text(OTHER)
     # The page that comes back says so too, and so does a new one.
     page.reload()
     expect(summary).to_contain_text(OTHER)
@@ -287,7 +287,7 @@ def test_a_question_is_asked_again_of_another_model_in_its_place(chat: Chat) -> 
     page.reload()
     for turn, model in zip((chat.turns.nth(0), chat.turns.nth(1)), (OWN, OTHER), strict=True):
         turn.locator(".times summary").click()
-        expect(turn.locator(".by")).to_contain_text(model)
+        expect(turn.locator(".by").last).to_contain_text(model)
     chat.turns.nth(1).get_by_role("button", name="The question before that was asked here").click()
     expect(chat.turns.nth(1).locator(".asked")).to_contain_text("1/2")
     expect(about(page).locator("summary")).not_to_contain_text("claude")

@@ -200,12 +200,49 @@ def test_what_a_reader_did_to_code_outlives_its_growth(modules: Page) -> None:
             {"cache": "hit", "ttft_ms": 59_400, "cold_ms": 365_400, "waited_ms": 119_700},
             ["First text 59.4 s", "of which 2 min for the warm-up to end", "would have been about 6 min 5 s cold"],
         ),
+        (
+            {"cache": "miss", "reason": "prefix_changed", "ttft_ms": 900, "cold_ms": 900, "read": 0},
+            ["The context had changed", "First text 0.9 s", "read 0"],
+        ),
         ({"cache": "uncacheable", "ttft_ms": None, "cold_ms": None, "read": None, "written": None}, []),
     ],
 )
 def test_the_stats_line_says_what_is_known_and_no_more(modules: Page, verdict: dict[str, Any], line: list[str]) -> None:
     facts = "async verdict => (await import('/static/js/verdict.js')).facts(verdict)"
     assert modules.evaluate(facts, verdict) == line
+
+
+@pytest.mark.parametrize(
+    ("verdict", "lines"),
+    [
+        (
+            {"cache": "hit", "read": 197_144, "written": 0, "uncached": 25, "output": 1, "saved_usd": 0.3746},
+            ["197,144 tokens read from the cache, 0 written to it, 25 read outside it, 1 of answer, $0.37 saved"],
+        ),
+        (
+            {
+                "cache": "miss",
+                "reason": "prefix_changed",
+                "detail": "byte 12,345, block 3: <b> became nothing",
+                "diagnosed": {"cache_miss_reason": {"type": "messages_changed", "cache_missed_input_tokens": 9}},
+                "read": 0,
+                "saved_usd": -0.0986,
+            },
+            [
+                "Byte 12,345, block 3: <b> became nothing",
+                "The upstream’s own diagnosis: messages changed",
+                "0 tokens read from the cache, $0.099 more than without it",
+            ],
+        ),
+        ({"cache": "hit", "detail": None, "diagnosed": {"cache_miss_reason": None}, "read": None}, []),
+    ],
+)
+def test_the_line_opens_on_more_of_why_and_on_what_its_numbers_count(
+    modules: Page, verdict: dict[str, Any], lines: list[str]
+) -> None:
+    assert (
+        modules.evaluate("async verdict => (await import('/static/js/verdict.js')).inFull(verdict)", verdict) == lines
+    )
 
 
 def test_dollars_have_two_digits_that_say_something_and_never_fewer_than_cents(modules: Page) -> None:
