@@ -39,7 +39,9 @@ export async function open(act, after = question) {
 /** @param {DataTransfer|null} brought */
 const hasFiles = (brought) => Boolean(brought?.types.includes('Files'));
 
-for (const button of document.querySelectorAll('.add')) button.addEventListener('click', () => open());
+for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('.add'))) {
+  button.addEventListener('click', () => open(undefined, button));
+}
 
 /** @type {EventTarget|null} the last one entered: each crossing of an element's border leaves one and enters another */
 let over = null;

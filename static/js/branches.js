@@ -70,7 +70,7 @@ export function editQuestion(question, text, ask, ended) {
       event.stopPropagation();
       close();
     }
-    if (sends(event)) {
+    if (event.target === area && sends(event)) {
       event.preventDefault();
       form.requestSubmit();
     }

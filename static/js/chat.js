@@ -14,7 +14,7 @@ import { branchOff, Lanes, withoutHeadstart } from './lanes.js';
 import { Notice, notice } from './notice.js';
 import { count } from './numbers.js';
 import { Quoting } from './quoting.js';
-import { listenForKeys, onlyTouch } from './shortcuts.js';
+import { listenForKeys } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
 import { Source } from './source.js';
 import { offerThemes } from './theme.js';
@@ -102,11 +102,11 @@ class Chat {
     if (document.activeElement === this.composer.input) this.#turnedTo(this.composer.value ? 'keystroke' : 'focus');
   }
 
-  /** Who has added something is about to ask. A screen's own keyboard comes up when it is wanted. */
+  /** Who has added something is about to ask. */
   #begin() {
     if (location.hash !== '#question') return;
     history.replaceState(history.state, '', location.pathname + location.search);
-    if (!onlyTouch() && document.activeElement === document.body) this.composer.input.focus();
+    if (document.activeElement === document.body) this.composer.focus();
   }
 
   #listen() {
@@ -126,7 +126,7 @@ class Chat {
       if (event.key !== 'Escape' || event.isComposing || above) return;
       // What the reader is at closes first.
       const open = this.source.node.contains(document.activeElement) ? [this.source, this.contexts] : [this.contexts, this.source];
-      if (!open.some((one) => one.close()) && !this.composer.takeBack()) this.stop();
+      if (!this.sidebar.uncover() && !open.some((one) => one.close()) && !this.composer.takeBack()) this.stop();
     });
     listenForKeys({
       fresh: () => element('new').click(),
@@ -178,7 +178,7 @@ class Chat {
   go(session, place, branch) {
     visit(`/?session=${encodeURIComponent(session)}`, true);
     this.load(place, branch);
-    if (!place) this.composer.input.focus({ preventScroll: true });
+    if (!place) this.composer.focus();
   }
 
   /** Leaves the conversation on the page; a turn that runs goes on without us. */
@@ -452,7 +452,7 @@ class Chat {
     this.#asked.postMessage(turn.session);
     this.#attend(turn, response);
     this.sidebar.load();
-    if (at !== document.body && at?.checkVisibility() === false) this.composer.input.focus();
+    if (at !== document.body && at?.checkVisibility() === false) this.composer.focus();
   }
 
   /** @param {Problem} problem @param {string} question it stays in the input @param {boolean} again it was tried again */
@@ -520,8 +520,8 @@ class Chat {
   }
 
   async stop() {
-    const { input, stopButton } = this.composer;
-    input.focus();
+    const { stopButton } = this.composer;
+    this.composer.focus();
     if (stopButton.hidden || stopButton.disabled) return;
     const { signal } = this.#stay;
     this.composer.stopping(true);

@@ -41,6 +41,11 @@ export class Composer {
     });
   }
 
+  /** Has the focus where nothing else should. A screen's own keyboard comes up only when it is wanted. */
+  focus() {
+    if (!onlyTouch()) this.input.focus({ preventScroll: true });
+  }
+
   /** Whether the reader is at it. */
   get busy() {
     return document.activeElement === this.input && this.value.trim() !== '';
@@ -139,7 +144,7 @@ export class Composer {
     if (!any || (waits && !this.#waits)) this.stopping(false);
     this.#waits = waits;
     this.stopButton.hidden = !any;
-    if (at === this.stopButton && !any) this.input.focus();
+    if (at === this.stopButton && !any) this.focus();
   }
 
   /** @param {boolean} on while the server has been, or is still to be, told */

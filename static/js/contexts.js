@@ -62,6 +62,10 @@ export class Contexts {
     for (const about of this.#abouts()) {
       about.addEventListener('toggle', () => about.open && this.#list(about));
       if (about.open) this.#list(about);
+      about.addEventListener('focusout', ({ relatedTarget: to }) => {
+        // It would lie over what has the focus then.
+        if (to instanceof Element && !about.contains(to) && !to.closest('dialog, .source')) about.open = false;
+      });
       const [anew, gone] = about.querySelectorAll('.own button');
       anew?.addEventListener('click', () => this.#replace(about, /** @type {HTMLElement} */ (anew)));
       gone?.addEventListener('click', () => this.#delete(about));
@@ -112,7 +116,7 @@ export class Contexts {
     const later = known ? /** @type {HTMLElement} */ (select.nextElementSibling) : document.createElement('span');
     const shown = about.dataset.model ?? ownModel(about);
     if (!known) {
-      Object.assign(select, { ariaLabel: 'The model that answers', title: 'With its price for a million tokens' });
+      select.ariaLabel = 'The model that answers';
       for (const { text, value, small } of offered(about.dataset.tokens)) {
         const option = new Option(text, value);
         option.disabled = small;

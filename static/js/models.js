@@ -1,6 +1,6 @@
 // @ts-check
 /** The menu of models that a question can be asked again of. chat.js loads it when somebody opens it. */
-import { stepThrough } from './shortcuts.js';
+import { openMenu, stepThrough } from './shortcuts.js';
 
 /**
  * @param {HTMLElement} by what it is opened from @param {{value: string, text: string, small: boolean}[]} models
@@ -26,9 +26,5 @@ export function chooseModel(by, models, own, chosen, signal) {
   });
   signal.addEventListener('abort', () => menu.remove(), { once: true });
   document.body.append(menu);
-  menu.showPopover();
-  const { bottom, right } = by.getBoundingClientRect();
-  menu.style.left = `${Math.max(8, right - menu.offsetWidth)}px`;
-  menu.style.top = `${Math.max(8, Math.min(bottom + 4, innerHeight - menu.offsetHeight - 8))}px`;
-  /** @type {HTMLElement|null} */ (menu.querySelector('button:enabled:not([hidden])'))?.focus();
+  openMenu(menu, by);
 }

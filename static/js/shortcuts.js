@@ -18,9 +18,19 @@ const WITH_ALT = { KeyN: 'fresh', KeyB: 'sidebar', KeyC: 'copy', KeyI: 'focus', 
 const typing = (target) =>
   target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 
-/** Has the arrows, Home and End go through what can be chosen in a menu. @param {HTMLElement} menu */
+/** Opens a menu below what opens it, or where there is room. @param {HTMLElement} menu @param {HTMLElement} by */
+export function openMenu(menu, by) {
+  const { bottom, right } = by.getBoundingClientRect();
+  menu.showPopover();
+  menu.style.left = `${Math.max(8, right - menu.offsetWidth)}px`;
+  menu.style.top = `${Math.max(8, Math.min(bottom + 4, innerHeight - menu.offsetHeight - 8))}px`;
+  /** @type {HTMLElement|null} */ (menu.querySelector('button:enabled:not([hidden])'))?.focus();
+}
+
+/** Has the arrows, Home and End go through what can be chosen in a menu, and Tab leave it. @param {HTMLElement} menu */
 export function stepThrough(menu) {
   menu.addEventListener('keydown', (event) => {
+    if (event.key === 'Tab') menu.hidePopover();
     const stops = /** @type {HTMLElement[]} */ ([...menu.querySelectorAll('a, button:enabled')]).filter((one) => !one.hidden);
     const at = stops.indexOf(/** @type {HTMLElement} */ (document.activeElement));
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];

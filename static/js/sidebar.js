@@ -10,7 +10,7 @@ import { confirmed } from './confirm.js';
 import { part } from './conversation.js';
 import { recall, retain } from './kept.js';
 import { aged, several } from './numbers.js';
-import { onlyTouch, stepThrough } from './shortcuts.js';
+import { onlyTouch, openMenu, stepThrough } from './shortcuts.js';
 
 /** @typedef {{session: string, title: string, conversation: string, context_name: string, asked_at: string, running: boolean, branches: number, match: string|null, match_turn: number|null}} Listed */
 
@@ -122,14 +122,25 @@ export class Sidebar {
     if (TIGHT.matches) this.chat.room();
     this.#turn('open');
     this.load();
-    // A screen's own keyboard would lie over what the list is opened for.
+    this.#begin();
+  }
+
+  /** A screen's own keyboard would lie over what the list is opened for. */
+  #begin() {
     (onlyTouch() ? element('close-sidebar') : this.search).focus();
   }
 
   close() {
-    const held = this.node.contains(document.activeElement);
+    const held = document.activeElement === document.body || this.node.contains(document.activeElement);
     this.#turn('closed');
     if (held) this.toggle.focus();
+  }
+
+  /** @returns {boolean} whether it lay over the page until now */
+  uncover() {
+    const drawer = this.isOpen && !ROOMY.matches;
+    if (drawer) this.close();
+    return drawer;
   }
 
   /** A drawer that was used says nothing about the column. @param {'open'|'closed'} to */
@@ -261,8 +272,8 @@ export class Sidebar {
   #row(listed) {
     const item = part('', 'li');
     Object.assign(item.dataset, { conversation: listed.conversation, asked: listed.asked_at });
-    const about = part('about-it', 'span', `${aged(listed.asked_at)[1]} · `, ...marked(listed.context_name, this.#wanted));
-    if (listed.branches > 1) about.append(` · ${several(listed.branches, 'branch', 'branches')}`);
+    const branches = listed.branches > 1 ? `${several(listed.branches, 'branch', 'branches')} · ` : '';
+    const about = part('about-it', 'span', `${aged(listed.asked_at)[1]} · ${branches}`, ...marked(listed.context_name, this.#wanted));
     const link = /** @type {HTMLAnchorElement} */ (part('', 'a', part('title', 'span', ...marked(listed.title, this.#wanted)), part('state unseen', 'span')));
     if (listed.match) link.append(part('about-it', 'span', ...marked(listed.match, this.#wanted)));
     link.append(about);
@@ -290,11 +301,7 @@ export class Sidebar {
     }
     const [pin] = this.menu.querySelectorAll('button');
     pin.textContent = this.#pinned.has(listed.conversation) ? 'Unpin' : 'Pin';
-    const { bottom, right } = by.getBoundingClientRect();
-    this.menu.showPopover();
-    this.menu.style.left = `${Math.max(8, right - this.menu.offsetWidth)}px`;
-    this.menu.style.top = `${Math.min(bottom + 4, innerHeight - this.menu.offsetHeight - 8)}px`;
-    pin.focus();
+    openMenu(this.menu, by);
   }
 
   async #pin() {
@@ -395,7 +402,7 @@ export class Sidebar {
     if (current) this.chat.gone();
     this.chat.erased(listed.conversation);
     await this.load();
-    this.search.focus();
+    this.#begin();
   }
 }
 

@@ -39,6 +39,11 @@ export class Source {
       this.#open(target);
     });
     node.querySelector('button')?.addEventListener('click', () => this.close());
+    addEventListener('focusin', ({ target }) => {
+      // What has the focus is in sight.
+      if (!(target instanceof Element) || ROOMY.matches || !this.#mark || target.closest('.source, .quote, dialog')) return;
+      if (target.getBoundingClientRect().left >= node.getBoundingClientRect().left) this.close();
+    });
   }
 
   /** @returns {boolean} whether it was open */

@@ -629,7 +629,7 @@ def test_the_same_question_without_headstart_stands_beside_it(chat: Chat) -> Non
     chat.input.fill("What is a Future?")
     switch = page.get_by_role("button", name="Without Headstart, too")
     expect(switch).to_have_accessible_description(re.compile("costs what a cold question costs"))
-    cost = page.get_by_text("costs what a cold question costs")
+    cost = page.get_by_text("asked of a copy that nobody has warmed, and costs what a cold question costs")
     expect(cost).to_be_hidden()
     switch.click()
     expect(switch).to_have_attribute("aria-pressed", "true")

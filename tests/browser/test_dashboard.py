@@ -80,10 +80,10 @@ def test_hours_and_days_are_a_link_apart(asked: Chat) -> None:
     page = asked.page
     page.get_by_role("link", name="24 hours").click()
     expect(page.get_by_role("link", name="24 hours")).to_have_attribute("aria-current", "true")
-    assert page.locator("#questions .wide g").count() == 24
+    assert page.locator("#questions .broad g").count() == 24
     page.get_by_role("link", name="30 days").click()
     expect(page.get_by_role("link", name="30 days")).to_have_attribute("aria-current", "true")
-    assert page.locator("#questions .wide g").count() == 30
+    assert page.locator("#questions .broad g").count() == 30
 
 
 def test_it_follows_while_it_is_open_and_leaves_the_reader_where_they_are(asked: Chat) -> None:
@@ -170,7 +170,10 @@ def test_it_is_whole_without_scripts(browser: Browser, asked: Chat) -> None:
     context.close()
 
 
-@pytest.mark.parametrize(("width", "shown", "hidden"), [(375, "narrow", "wide"), (1280, "wide", "narrow")])
+@pytest.mark.parametrize(
+    ("width", "shown", "hidden"),
+    [(320, "slim", "broad"), (375, "slim", "broad"), (640, "broad", "slim"), (1280, "broad", "slim")],
+)
 def test_it_fits_a_phone_and_a_desk(asked: Chat, width: int, shown: str, hidden: str) -> None:
     page = asked.page
     page.set_viewport_size({"width": width, "height": 800})
@@ -179,6 +182,10 @@ def test_it_fits_a_phone_and_a_desk(asked: Chat, width: int, shown: str, hidden:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     expect(page.locator(f"#questions .{shown}")).to_be_visible()
     expect(page.locator(f"#questions .{hidden}")).to_be_hidden()
+    drawn = page.locator(".panel svg:visible")
+    expect(drawn).to_have_count(page.locator(f".panel .{shown}").count())
+    # As wide as there is room, and not what another page means by a name.
+    assert all(box and box["width"] > 200 and box["height"] > 60 for box in map(Locator.bounding_box, drawn.all()))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

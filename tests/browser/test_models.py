@@ -150,8 +150,10 @@ def test_what_each_costs_is_said_and_what_cannot_hold_the_context_cannot_be_chos
     page.locator("#sidebar").wait_for()
     about(page).locator("summary").click()
     options = about(page).get_by_label("The model that answers").locator("option")
-    expect(options.filter(has_text=OTHER)).to_have_text("claude-opus-5-5 ($4 in, $20 out)")
-    expect(options.filter(has_text="claude-haiku-5-5")).to_have_text("claude-haiku-5-5 ($0.10 in, $0.50 out)")
+    expect(options.filter(has_text=OTHER)).to_have_text("claude-opus-5-5 ($4 in, $20 out, a million tokens)")
+    expect(options.filter(has_text="claude-haiku-5-5")).to_have_text(
+        "claude-haiku-5-5 ($0.10 in, $0.50 out, a million tokens)"
+    )
     # The sample has 197,144 tokens.
     expect(options.filter(has_text="too small")).to_have_count(0)
     made = chat.add_context("Large", {f"{n}.md": f"Ship {n} has 1200 tons. " * 4_000 for n in range(11)})

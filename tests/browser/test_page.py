@@ -236,7 +236,8 @@ def test_on_paper_is_the_conversation_alone_in_black_and_white(page: Page, sandb
         page.get_by_role("heading", level=1),
         turn.locator(".question"),
         turn.locator(".stats"),
-        turn.locator(".by"),
+        turn.locator(".by").first,
+        turn.locator(".by").last,
     ):
         expect(shown).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_have_text("When is the lighthouse lens polished?")
