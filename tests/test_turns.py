@@ -100,6 +100,61 @@ def test_of_two_questions_at_the_same_moment_one_is_answered(client: Client, ups
     assert len(client.session(session)["turns"]) == 1
 
 
+# One question, sent again
+
+
+def test_what_is_sent_again_under_the_same_key_is_the_same_turn(client: Client, upstream: Recorder) -> None:
+    client.add_context()
+    session = client.start()["session"]
+    address, key = f"/api/sessions/{session}/ask", {"idempotency-key": "mine-1"}
+    first, again = (client.http.post(address, json={"question": "Why?"}, headers=key) for _ in range(2))
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert (again.headers["turn-id"], again.content) == (first.headers["turn-id"], first.content)
+    assert len(upstream.asks) == len(client.session(session)["turns"]) == 1
+    # Of another session, or without a key, it is another question; under one key there are no two.
+    other = client.start()["session"]
+    for elsewhere, headers in ((other, key), (session, {})):
+        asked = client.http.post(f"/api/sessions/{elsewhere}/ask", json={"question": "Why?"}, headers=headers)
+        assert asked.headers["turn-id"] != first.headers["turn-id"]
+    other_question = client.http.post(address, json={"question": "Why not?"}, headers=key)
+    assert (other_question.status_code, other_question.json()["code"]) == (409, "key_used")
+    for wrong in ("", "with a space", "x" * 201):
+        refused = client.http.post(address, json={"question": "Why?"}, headers={"idempotency-key": wrong})
+        problem = refused.json()
+        assert (refused.status_code, problem["code"]) == (422, "invalid_request")
+        assert problem["errors"][0]["field"].lower() == "idempotency-key"
+    assert len(upstream.asks) == 3
+
+
+@pytest.mark.parametrize("key", ["a", "b", "c"])
+def test_of_the_same_key_at_the_same_moment_in_two_processes_one_turn_comes(
+    client: Client, elsewhere: Client, upstream: Recorder, key: str
+) -> None:
+    upstream.default = held
+    client.add_context()
+    session = client.start()["session"]
+    together = threading.Barrier(8)
+    answers: list[tuple[int, str, list[str]]] = []
+
+    def ask(one: Client) -> None:
+        together.wait(30)
+        address, headers = f"/api/sessions/{session}/ask", {"idempotency-key": key}
+        with one.http.stream("POST", address, json={"question": "First?"}, headers=headers) as response:
+            upstream.release()
+            got = [event.name for event in events(response.iter_bytes()) if event.name != "ping"]
+            answers.append((response.status_code, response.headers.get("turn-id", ""), got))
+
+    threads = [threading.Thread(target=ask, args=(one,)) for one in (client, elsewhere) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    (turn,) = client.session(session)["turns"]
+    assert [(status, found) for status, found, _ in answers] == [(200, turn["turn"])] * 8
+    assert all(got == answers[0][2] and got[-1] == "verdict" for *_, got in answers)
+    assert len(upstream.asks) == 1
+
+
 # Stopping
 
 

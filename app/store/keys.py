@@ -39,6 +39,12 @@ def new_turn_id(session: str) -> str:
     return TURN_PREFIX + session.removeprefix(SESSION_PREFIX) + secrets.token_hex(_RANDOM_BYTES)
 
 
+def turn_of_key(session: str, key: str) -> str:
+    """The id of the turn that a question asked in `session` under a `key` of the asker's is, however often it is sent."""
+    own = hashlib.sha256(f"{session} {key}".encode()).hexdigest()[:_RANDOM_DIGITS]
+    return TURN_PREFIX + session.removeprefix(SESSION_PREFIX) + own
+
+
 def new_link_secret() -> str:
     """What only who has a link knows: 128 random bits."""
     return secrets.token_hex(_RANDOM_BYTES)

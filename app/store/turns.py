@@ -79,8 +79,8 @@ class Turns:
     ) -> str | None:
         """Start `turn` with its first event, unless the session runs another, or has other than `complete` complete turns.
 
-        Answers None when it started, the running turn's id when there is one, and its own when it was started before and has
-        ended. Raises `LookupError` without a session, and `Grown`.
+        Answers None when it started, the running turn's id when there is one, and its own when it was started before: by
+        another call, or so long ago that it has ended. Raises `LookupError` without a session, and `Grown`.
         """
         answer = await self._store.run(
             "accept_turn",
@@ -88,7 +88,7 @@ class Turns:
                 *(keys.session(session), keys.turn(session, turn), keys.journal(session, turn)),
                 *(keys.turn_list(session), keys.ends(session)),
             ],
-            [turn, frame, complete, *(part for field in fields.items() for part in field)],
+            [turn, frame, complete, token_hex(8), *(part for field in fields.items() for part in field)],
         )
         if answer == b"gone":
             raise LookupError(session)

@@ -43,6 +43,10 @@ class UnknownTurn(LookupError):
     """There is no such turn, or it is not the asker's."""
 
 
+class OtherQuestion(ValueError):
+    """Another question was asked under that key."""
+
+
 class Draining(Exception):
     """This process is about to end, and accepts no turns any more; others do."""
 
@@ -130,30 +134,40 @@ class Asking:
         await self._running.close()
         await self.journal.close()
 
-    async def ask(self, session: SessionRecord, question: str) -> str:
-        """Accept `question` and begin to answer it; the turn's id.
+    async def asked(self, session: SessionRecord, question: str, key: str) -> str | None:
+        """The turn that `question` is already, if it was asked under this `key`. Raises `OtherQuestion`."""
+        turn = keys.turn_of_key(session.id, key)
+        fields = await self._services.turns.get(session.id, turn)
+        if fields is None:
+            return None
+        if fields["question"] != question:
+            raise OtherQuestion(key)
+        return turn
+
+    async def ask(self, session: SessionRecord, question: str, key: str | None = None) -> str:
+        """Accept `question` and begin to answer it; the turn's id. What comes twice under one `key` is one turn.
 
         Raises `TurnRunning`, `RequestTooLarge`, `Draining`, `UnknownSession` when the session was erased meanwhile, and
         `Grown` when it has grown again and again.
         """
         asked_at = time.monotonic()
+        turn = keys.new_turn_id(session.id) if key is None else keys.turn_of_key(session.id, key)
         for _ in range(LOOKS):
             try:
-                return await self._ask(session, question, asked_at)
+                return await self._ask(session, turn, question, asked_at)
             except Grown:
                 session = await self._find_session(session.id, session.owner)
-        return await self._ask(session, question, asked_at)
+        return await self._ask(session, turn, question, asked_at)
 
-    async def _ask(self, session: SessionRecord, question: str, asked_at: float) -> str:
+    async def _ask(self, session: SessionRecord, turn: str, question: str, asked_at: float) -> str:
         """As `ask`. Raises `Grown` when another question of the session was answered since it was looked at."""
         if self._draining:
             raise Draining
-        if session.running is not None:
+        if session.running not in (None, turn):
             raise TurnRunning(session.running)
         tail = ask_tail(question, first=len(session.digests) == 1, max_tokens=session.parameters["max_tokens"])
         if session.size + len(tail) > MAX_REQUEST_BYTES:
             raise RequestTooLarge(session.size + len(tail), MAX_REQUEST_BYTES)
-        turn = keys.new_turn_id(session.id)
         asked_ms = round(self._clock() * 1000)
         # The transcript is read ahead: nothing becomes a turn of a session that has grown since.
         plan, transcript, *announced = await asyncio.gather(
@@ -173,7 +187,8 @@ class Asking:
             await self._services.coordinator.release(plan)
             raise
         if first is None or turn in self._running:
-            # Redis said so late that it was accepted that it was found meanwhile, as one that nobody produces.
+            # Redis said so late that it was accepted that it was found meanwhile, as one that nobody produces; or it was
+            # asked somewhere else, under the same key.
             await self._services.coordinator.release(plan)
             return turn
         feed = self.journal.open(session.id, turn, first)
@@ -226,7 +241,7 @@ class Asking:
     async def _accept(
         self, session: SessionRecord, turn: str, question: str, asked_ms: int, plan: Plan
     ) -> Entry | None:
-        """The turn's first event; None when it has ended already."""
+        """The turn's first event; None when it was accepted before."""
         number = event_id(0, 1)
         first = first_entry(own_frame(number, "turn", self._first_event(FirstEvent(session.id, turn, plan))))
         fields: dict[str, str | int] = {"session": session.id, "question": question, "asked_ms": asked_ms}

@@ -18,7 +18,7 @@ from app.web.problems import Problem, respond
 CORS: dict[str, Any] = {
     "allow_credentials": True,
     "allow_methods": ("GET", "POST", "PUT", "PATCH", "DELETE"),
-    "allow_headers": ("authorization", "content-type", "last-event-id"),
+    "allow_headers": ("authorization", "content-type", "idempotency-key", "last-event-id"),
     "expose_headers": ("Turn-Id", "Location", "Retry-After", "X-Request-Id"),
 }
 # These change nothing here, whatever they are sent with.

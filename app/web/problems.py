@@ -17,7 +17,7 @@ from app.contexts.drafts import InvalidDraft
 from app.contexts.library import ContextTooLarge, TooManyBytes, TooManyContexts, UnknownContext, UnknownDocument
 from app.contexts.sift import TooManyRules
 from app.logs import request_id
-from app.turns.asking import Draining, RequestTooLarge, TurnRunning, UnknownTurn
+from app.turns.asking import Draining, OtherQuestion, RequestTooLarge, TurnRunning, UnknownTurn
 from app.turns.conversations import InvalidModel, NoSuchTurn, UnknownSession
 from app.turns.finding import CannotPin
 from app.turns.journal import JournalGone
@@ -104,6 +104,9 @@ PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     ),
     UnknownSession: _missing("session"),
     UnknownTurn: _missing("turn"),
+    OtherQuestion: lambda _: Problem(
+        409, "key_used", "Another question", "Another question was asked under that Idempotency-Key; take a new one."
+    ),
     NoSuchTurn: lambda _: invalid("after_turn", "the session has no ended turn of that number"),
     JournalGone: lambda _: Problem(
         404,

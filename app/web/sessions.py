@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from app import tracing
 from app.contexts.library import usable_model
@@ -35,6 +35,16 @@ _BEGUN = gives(
 _ASKED = streams("The answer, as it comes.", links=("tail", "stop"))
 _MISSING = ("session_not_found",)
 
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[!-~]+$",
+        description="Of your own, for one question in its session: sent again after a lost answer, it is asked once.",
+    ),
+]
 WithBranches = Annotated[bool, Query(description="Erase what is joined to it by forks, too.")]
 
 
@@ -152,20 +162,28 @@ async def warm_session(
         *_MISSING,
         "context_gone",
         "turn_running",
+        "key_used",
         "invalid_request",
         "session_too_large",
         "body_too_large",
         "limit_reached",
+        "journal_gone",
         "shutting_down",
     ),
 )
-async def ask_session(session: str, body: AskBody, rooms: InRooms, visitor: Visiting, render: Render = "") -> Response:
-    """Ask a question. The answer is an event stream: `turn`, the Messages API's own events, and a `verdict`."""
+async def ask_session(
+    session: str, body: AskBody, rooms: InRooms, visitor: Visiting, render: Render = "", key: Key = None
+) -> Response:
+    """Ask a question. The answer is an event stream: `turn`, the Messages API's own events, and a `verdict`. Sent again
+    under the same `Idempotency-Key`, it is no other question: the stream is that of the turn that it is."""
     question = _checked(body.question, rooms.max_question_chars)
     found = await rooms.conversations.get(session, visitor.owner)
+    if key is not None and (asked := await rooms.asking.asked(found, question, key)):
+        tail = await rooms.asking.tail(asked, visitor.owner, 0)
+        return event_stream(with_html(aiter(tail)) if render == "html" else tail, asked)
     async with rooms.limits.asking(visitor):
         with tracing.span("ask", found.id, found.digests[-1]):
-            turn = await rooms.asking.ask(found, question)
+            turn = await rooms.asking.ask(found, question, key)
             tracing.note(turn=turn)
     tail = await rooms.asking.follow(found, turn)
     return event_stream(with_html(aiter(tail)) if render == "html" else tail, turn)
