@@ -71,10 +71,10 @@ export async function send(method, path, body, options = {}) {
  * @param {{signal?: AbortSignal, headers?: Record<string, string>}} options
  */
 async function sendOnce(method, path, body, { signal, headers }) {
-  const json = body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
+  const json = body === undefined ? { headers } : { headers: { 'Content-Type': 'application/json', ...headers }, body: JSON.stringify(body) };
   let response;
   try {
-    response = await fetch(path, { method, signal, headers, ...json });
+    response = await fetch(path, { method, signal, ...json });
   } catch (error) {
     if (signal?.aborted) throw error;
     away = true;

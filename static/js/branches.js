@@ -49,7 +49,7 @@ export function editQuestion(question, text, ask, ended) {
   const form = document.createElement('form');
   form.className = 'editing';
   const area = document.createElement('textarea');
-  area.value = text;
+  area.value = area.defaultValue = text;
   area.ariaLabel = 'Ask this instead';
   area.rows = Math.min(8, 1 + text.split('\n').length);
   const close = () => {

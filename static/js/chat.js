@@ -3,7 +3,7 @@
  * The chat page: joins input, conversation, contexts and warm state to the server. The server holds the conversation;
  * the address names it (`?session=`), so a reload, the back button and a lost connection all lead to the same place.
  */
-import { call, Problem, send } from './api.js';
+import { call, Problem } from './api.js';
 import { visit } from './back.js';
 import { keep } from './clocks.js';
 import { Composer } from './composer.js';
@@ -18,7 +18,7 @@ import { listenForKeys } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
 import { Source } from './source.js';
 import { offerThemes } from './theme.js';
-import { end, follow, standing, turnFrom, turnOf } from './turn.js';
+import { ask, end, follow, newKey, standing, turnFrom, turnOf, unsure } from './turn.js';
 import { Together } from './together.js';
 import { Warmth } from './warm.js';
 
@@ -57,6 +57,13 @@ class Chat {
   #branching = false;
   /** Tells this browser's other windows in which conversation something was asked. */
   #asked = new BroadcastChannel('headstart.asked');
+  /** Of questions of which nobody knows whether the server has them, under which key each was sent. @type {Map<string, string>} */
+  #keys = new Map();
+  /** What is on its way to be asked and stands nowhere: who leaves before that has it in the input. @type {Set<string>} */
+  #carried = new Set();
+  /** The session that was made here last, and how many in a row were gone before anything was asked. */
+  #made = '';
+  #unmade = 0;
   /** When the question was begun, in `performance.now()`'s milliseconds; 0 before. */
   #typing = 0;
 
@@ -139,6 +146,8 @@ class Chat {
       another: () => this.together.another.click(),
       quote: () => this.quoting.now(),
     });
+    // What was pressed goes with the notice.
+    this.notice.button.addEventListener('click', () => this.composer.focus());
     addEventListener('reached', () => {
       this.notice.found();
       this.warmth.back();
@@ -188,7 +197,10 @@ class Chat {
     this.#drop();
     this.composer.takeBack();
     // They were to be asked here.
-    for (const question of this.together.take().questions) this.composer.add(question);
+    const edited = /** @type {HTMLTextAreaElement[]} */ ([...document.querySelectorAll('.editing textarea')]);
+    const written = edited.filter(({ value, defaultValue }) => value.trim() && value !== defaultValue).map(({ value }) => value);
+    for (const question of [...written, ...this.#carried, ...this.together.take().questions]) this.composer.add(question);
+    this.#carried.clear();
     this.composer.running(false, false);
     this.notice.clear();
   }
@@ -198,6 +210,7 @@ class Chat {
     this.#stay.abort();
     this.#stay = new AbortController();
     this.#session = this.#opening = this.#running = null;
+    this.#keys.clear();
     this.warmth.reset();
   }
 
@@ -258,7 +271,7 @@ class Chat {
       if (session.warm.state === 'warming') this.warmth.trigger('visible');
       const last = turns.at(-1);
       // It was left before it was known to be asked.
-      if (last && last.state !== 'failed' && last.question.trim() === this.composer.value.trim()) this.composer.value = '';
+      if (last && last.state !== 'failed') this.#taken(last.question);
       if (last?.state === 'running') this.#attend(last, null);
     } catch (error) {
       if (signal.aborted) return;
@@ -272,6 +285,11 @@ class Chat {
   /** @param {Problem} problem @returns {boolean} whether it was that the conversation is no more */
   #missed(problem) {
     if (problem.code !== 'session_not_found') return false;
+    // One that was just made can be gone with the server's data, but not the next one, too.
+    if (this.#session && this.#session === this.#made && (this.#unmade += 1) > 1) {
+      this.notice.say('The browser keeps no cookies of this page, and without them nothing can be asked. Allow them, and load the page again.');
+      return true;
+    }
     this.fresh(true);
     this.notice.say('That conversation is gone. This is a new one.');
     return true;
@@ -293,6 +311,7 @@ class Chat {
     }
     this.#opening ??= call('POST', '/api/sessions', this.contexts.chosen, signal).then(({ session, conversation, model, warm }) => {
       this.#session = session;
+      this.#made = session;
       this.#family = conversation;
       this.#model = model;
       this.warmth.show(warm);
@@ -306,22 +325,27 @@ class Chat {
     }
   }
 
-  /** @param {string} question @param {boolean} [again] the answer to asking it before was lost @returns {Promise<Turn|null>} */
-  async ask(question, again = false) {
-    if (this.#running) return null;
+  /** @param {string} question @returns {Promise<Turn|null>} */
+  async ask(question) {
+    if (this.#running || this.composer.locked) return null;
     const { signal } = this.#stay;
     this.notice.clear();
     this.composer.lock(true);
     try {
       const session = await this.#open();
       const clock = this.#clock();
-      const response = await send('POST', `/api/sessions/${session}/ask?render=html`, { question }, { signal });
-      const turn = turnOf({ id: response.headers.get('Turn-Id') || '', session, question, branches: [session], clock, model: this.#model });
+      const key = this.#keys.get(question) ?? newKey();
+      this.#keys.set(question, key);
+      const response = await ask(session, question, key, signal);
+      this.#keys.delete(question);
+      const id = response.headers.get('Turn-Id') || '';
+      // It may have been seen to be there meanwhile.
+      const turn = this.conversation.find(id) ?? turnOf({ id, session, question, branches: [session], clock, model: this.#model });
       keep(turn.id, clock);
       this.#accepted(turn, response);
       return turn;
     } catch (error) {
-      if (!signal.aborted) await this.#refused(Problem.from(error), question, again);
+      if (!signal.aborted) await this.#refused(Problem.from(error), question);
     } finally {
       this.composer.lock(false);
     }
@@ -342,6 +366,9 @@ class Chat {
     if (this.#running) return;
     const beside = this.together.take();
     const { signal } = this.#stay;
+    this.notice.clear();
+    for (const other of beside.questions) this.#carried.add(other);
+    const done = () => beside.questions.forEach((other) => this.#carried.delete(other));
     /** @type {import('./lanes.js').Lane[]} */
     let lanes = [];
     this.composer.lock(true);
@@ -353,6 +380,7 @@ class Chat {
       lanes = await this.lanes.open(others, signal);
     } catch (error) {
       if (signal.aborted) return;
+      done();
       this.together.give(beside);
       return this.notice.say(Problem.from(error).sentence, { label: 'Try again', act: () => this.composer.submit() });
     } finally {
@@ -360,6 +388,8 @@ class Chat {
     }
     const turn = await this.ask(question);
     const view = turn && this.conversation.view(turn);
+    if (signal.aborted) return this.lanes.close(lanes);
+    done();
     if (!view) {
       this.together.give(beside);
       return this.lanes.close(lanes);
@@ -373,9 +403,10 @@ class Chat {
     const { signal } = this.#stay;
     try {
       const { chooseModel } = await import('./models.js');
-      if (signal.aborted) return;
-      const ask = (/** @type {string} */ model) => this.askInstead(turn, turn.question, model);
-      chooseModel(by, offered(this.contexts.tokens), this.#model, ask, signal);
+      // Nor for who has gone on to write meanwhile.
+      if (signal.aborted || ![by, document.body].includes(/** @type {HTMLElement} */ (document.activeElement))) return;
+      const chosen = (/** @type {string} */ model) => this.askInstead(turn, turn.question, model);
+      chooseModel(by, offered(this.contexts.tokens), this.#model, chosen, signal);
     } catch {
       this.notice.say(Problem.from(null).sentence);
     }
@@ -385,23 +416,33 @@ class Chat {
   async askInstead(turn, question, model) {
     const { signal } = this.#stay;
     const session = this.#session;
-    if (!session || this.#branching) return;
+    const edited = question !== turn.question;
+    if (!session || this.#branching) {
+      if (edited) this.composer.add(question);
+      return this.notice.say('That could not be asked: what was begun before is still on its way.');
+    }
     this.#branching = true;
+    if (edited) this.#carried.add(question);
     try {
       const branch = await branchOff(session, (await this.#numberOf(turn)) - 1, question, signal, model);
+      this.#carried.delete(question);
       this.go(branch.session, undefined, true);
     } catch (error) {
       if (signal.aborted) return;
-      if (question !== turn.question || !this.composer.value) this.composer.add(question);
+      this.#carried.delete(question);
+      if (edited || !this.composer.value) this.composer.add(question);
+      this.composer.focus();
       return this.notice.say(Problem.from(error).sentence);
     } finally {
       this.#branching = false;
     }
+    if (edited) this.#carried.add(question);
     const { signal: there } = this.#stay;
     await this.#loading;
     // Somebody who has gone on meanwhile asks nothing where they are now.
     if (there.aborted) return;
     if (await this.ask(question)) this.#learn();
+    this.#carried.delete(question);
   }
 
   /** A turn's number in its session, where others may have asked meanwhile. @param {Turn} [turn] */
@@ -435,6 +476,11 @@ class Chat {
     this.conversation.joined(told.turns);
     const turns = missed().map((one) => turnFrom(told, one));
     if (!turns.length) return;
+    for (const { question } of turns) {
+      if (!this.#keys.delete(question)) continue;
+      this.#taken(question);
+      this.notice.clear();
+    }
     this.conversation.insert(turns);
     this.composer.turnTo(this.#family, true);
     const last = turns.at(-1);
@@ -443,21 +489,32 @@ class Chat {
 
   /** @param {Turn} turn @param {Response|null} response */
   #accepted(turn, response) {
-    if (this.composer.value.trim() === turn.question.trim()) this.composer.value = '';
+    this.#taken(turn.question);
+    this.#unmade = 0;
     // Until the server tells its title, which it does with the answer's end.
     if (document.title === NAMELESS) entitle(turn.question.trim().slice(0, TITLE_CHARS));
     const at = document.activeElement;
     this.composer.turnTo(this.#family, true);
-    this.conversation.add(turn);
+    if (!this.conversation.find(turn.id)) this.conversation.add(turn);
     this.#asked.postMessage(turn.session);
-    this.#attend(turn, response);
+    if (turn.state === 'running' && this.#running !== turn) this.#attend(turn, response);
     this.sidebar.load();
     if (at !== document.body && at?.checkVisibility() === false) this.composer.focus();
   }
 
-  /** @param {Problem} problem @param {string} question it stays in the input @param {boolean} again it was tried again */
-  async #refused(problem, question, again) {
+  /** The server has it: it is written no more. @param {string} question */
+  #taken(question) {
+    const [written, asked] = [this.composer.value.trim(), question.trim()];
+    if (written === asked) this.composer.value = '';
+    else if (written.startsWith(`${asked}\n\n`)) this.composer.value = written.slice(asked.length).trimStart();
+  }
+
+  /** @param {Problem} problem @param {string} question it stays in the input */
+  async #refused(problem, question) {
+    if (!unsure(problem)) this.#keys.delete(question);
     if (this.#missed(problem)) return;
+    // It was answered so long ago that only the session knows how.
+    if (problem.code === 'journal_gone') return this.load();
     const { signal } = this.#stay;
     if (problem.code === 'turn_running') {
       this.composer.lock(false);
@@ -466,25 +523,10 @@ class Chat {
       if (this.#running && !this.composer.value) this.composer.value = question;
       if (this.#running && this.composer.value.trim() === question.trim()) return this.composer.submit();
     }
-    // A server that could not reach Redis does not know either what became of the question.
-    const lost = ['offline', 'store_unavailable'].includes(problem.code) || (!problem.code && problem.retryable);
-    if (lost && !again) return this.#recover(question);
     if (problem.code === 'offline') this.warmth.away(problem, 'keystroke');
-    this.notice.say(problem.sentence, { label: 'Try again', act: () => (lost ? this.#recover(question) : this.ask(question)) }, afterwards(problem));
+    this.notice.say(problem.sentence, { label: 'Try again', act: () => this.ask(question) }, afterwards(problem));
     if (!this.composer.value) this.composer.value = question;
-  }
-
-  /** @param {string} question of an ask whose answer never came: it may have been accepted all the same */
-  async #recover(question) {
-    const { signal } = this.#stay;
-    try {
-      const told = this.#session ? await call('GET', `/api/sessions/${this.#session}?render=html`, undefined, signal) : { turns: [] };
-      const last = told.turns.at(-1);
-      if (last?.question === question && !this.conversation.find(last.turn)) this.#accepted(turnFrom(told, last), null);
-      else await this.ask(question, true);
-    } catch (error) {
-      if (!signal.aborted) await this.#refused(Problem.from(error), question, true);
-    }
+    else if (this.#carried.has(question)) this.composer.add(question);
   }
 
   /** @param {Turn} turn @param {Response|null} response */

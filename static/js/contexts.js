@@ -46,6 +46,8 @@ export function offered(tokens = '0') {
 export class Contexts {
   /** @type {Map<string, string>} by context, the model that was chosen for new conversations in place of its own */
   #models = new Map(recall('sessionStorage', MODELS));
+  /** Those whose documents are on their way. @type {Set<HTMLElement>} */
+  #listing = new Set();
 
   /**
    * @param {HTMLSelectElement} select
@@ -226,7 +228,8 @@ export class Contexts {
     this.#offer(about);
     const list = about.querySelector('.titles');
     const { context } = about.dataset;
-    if (!list || !context || list.childElementCount) return;
+    if (!list || !context || list.childElementCount || this.#listing.has(about)) return;
+    this.#listing.add(about);
     try {
       const { titles, instructions } = await insideOf(context);
       const items = titles.map(({ title, bytes }, number) => {
@@ -245,6 +248,8 @@ export class Contexts {
       list.replaceChildren(...items);
     } catch (error) {
       list.textContent = Problem.from(error).sentence;
+    } finally {
+      this.#listing.delete(about);
     }
   }
 }

@@ -4,10 +4,10 @@
  * the same one without Headstart. They stand beside it where there is room, and live as long as the page shows them; what was
  * made for them and is not to stay on the server is erased.
  */
-import { call, Problem, send } from './api.js';
+import { call, Problem } from './api.js';
 import { keep } from './clocks.js';
 import { TurnView } from './conversation.js';
-import { end, follow, turnFrom, turnOf } from './turn.js';
+import { ask, end, follow, newKey, turnFrom, turnOf } from './turn.js';
 
 /** @typedef {{session: string, model: string, question: string, label: string, passing: boolean}} Lane a `passing` one is erased in the end */
 
@@ -59,8 +59,8 @@ export class Lanes {
   /** @param {string} session */
   async #erase(session) {
     try {
-      await fetch(`/api/sessions/${session}`, { method: 'DELETE', keepalive: true });
-      this.#passing.delete(session);
+      const { ok, status } = await fetch(`/api/sessions/${session}`, { method: 'DELETE', keepalive: true });
+      if (ok || status === 404) this.#passing.delete(session);
     } catch {
       // It is tried again when the page goes, and goes with its conversation at the latest.
     }
@@ -78,25 +78,40 @@ export class Lanes {
     article.replaceWith(row);
     row.append(article);
     if (lanes.some(({ passing }) => passing)) article.prepend(heading('With Headstart'));
-    return Promise.all(lanes.map((lane) => this.#ask(row, lane, clock, signal)));
+    return Promise.all(lanes.map((lane) => this.#open(row, lane, clock, signal)));
   }
 
   /** @param {HTMLElement} row @param {Lane} lane @param {import('./clocks.js').Clock|null} measured @param {AbortSignal} signal */
-  async #ask(row, lane, measured, signal) {
+  async #open(row, lane, measured, signal) {
     // Nothing was warmed for a copy.
     const clock = measured && lane.passing ? { ...measured, warmFrom: null, warmTo: null } : measured;
     const turn = turnOf({ question: lane.question, model: lane.model, clock });
-    const view = new TurnView(turn, { whole: this.on.whole });
+    let key = newKey();
+    const again = () => {
+      // One that is known to have come to nothing is asked anew.
+      if (turn.id) key = newKey();
+      Object.assign(turn, turnOf({ question: lane.question, model: lane.model }));
+      view.changed();
+      this.#ask(view, lane, key, signal);
+    };
+    const view = new TurnView(turn, { whole: this.on.whole, again: lane.passing ? undefined : again });
     view.node.prepend(lane.passing ? heading(lane.label) : this.#way(lane.session));
     row.append(view.node);
+    if (!lane.passing) this.#passing.delete(lane.session);
+    await this.#ask(view, lane, key, signal);
+    if (lane.passing) await this.#erase(lane.session);
+  }
+
+  /** @param {TurnView} view @param {Lane} lane @param {string} key @param {AbortSignal} signal */
+  async #ask(view, lane, key, signal) {
+    const { turn } = view;
     const tick = setInterval(() => view.tick(), 250);
     this.#running.set(turn, false);
     this.on.changed();
-    if (!lane.passing) this.#passing.delete(lane.session);
     try {
-      const response = await send('POST', `/api/sessions/${lane.session}/ask?render=html`, { question: lane.question }, { signal });
+      const response = await ask(lane.session, lane.question, key, signal);
       turn.id = response.headers.get('Turn-Id') || '';
-      if (clock) keep(turn.id, clock);
+      if (turn.clock) keep(turn.id, turn.clock);
       if (this.#running.get(turn)) end(turn, signal).catch(() => {});
       await follow(turn, response, {
         changed: () => view.changed(), lost: () => {}, found: () => {},
@@ -113,7 +128,6 @@ export class Lanes {
       clearInterval(tick);
       this.#running.delete(turn);
       this.on.changed();
-      if (lane.passing) await this.#erase(lane.session);
     }
   }
 

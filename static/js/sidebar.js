@@ -61,6 +61,9 @@ export class Sidebar {
   /** The conversations that stand at its head. */
   #pinned = new Set();
   #renaming = false;
+  #sharing = false;
+  /** What the last thing that was chosen here came to, when that was nothing. */
+  #complaint = '';
   #back = () => this.close();
 
   /** @param {{current: () => string|null, room: () => void, go: (session: string, found?: number) => void, gone: () => void, erased: (conversation: string) => void, renamed: (title: string) => void}} chat */
@@ -194,7 +197,7 @@ export class Sidebar {
       this.#show(pinned, sessions, Boolean(cursor));
       this.#next = next;
       this.more.hidden = !next;
-      this.said.textContent = this.list.childElementCount || next ? '' : this.search.value ? 'Nothing has these words.' : 'What you ask will be listed here.';
+      this.said.textContent = this.#complaint || this.list.childElementCount || next ? this.#complaint : this.search.value ? 'Nothing has these words.' : 'What you ask will be listed here.';
     } catch (error) {
       if (round === this.#round) this.said.textContent = Problem.from(error).sentence;
     }
@@ -296,6 +299,7 @@ export class Sidebar {
   /** @param {Listed} listed @param {HTMLElement} by */
   #choose(listed, by) {
     this.#chosen = listed;
+    this.#complaint = this.said.textContent = '';
     for (const link of this.menu.querySelectorAll('a')) {
       link.href = `/api/sessions/${encodeURIComponent(listed.session)}/export?format=${link.dataset.format}`;
     }
@@ -308,16 +312,14 @@ export class Sidebar {
     const listed = this.#chosen;
     if (!listed) return;
     const { conversation, session } = listed;
-    let refused = '';
     try {
       const { pinned } = await call('PATCH', `/api/sessions/${session}`, { pinned: !this.#pinned.has(conversation) });
       this.#pinned[pinned ? 'add' : 'delete'](conversation);
       element('spoken').textContent = pinned ? 'Pinned.' : 'Unpinned.';
     } catch (error) {
-      refused = Problem.from(error).sentence;
+      this.#complaint = Problem.from(error).sentence;
     }
     await this.load();
-    if (refused) this.said.textContent = refused;
     this.#backTo(conversation);
   }
 
@@ -330,13 +332,16 @@ export class Sidebar {
 
   async #share() {
     const listed = this.#chosen;
-    if (!listed) return;
+    if (!listed || this.#sharing) return;
+    this.#sharing = true;
     try {
       const { share } = await import('./share.js');
       await share(listed);
       this.#backTo(listed.conversation);
     } catch (error) {
-      this.said.textContent = Problem.from(error).sentence;
+      this.said.textContent = this.#complaint = Problem.from(error).sentence;
+    } finally {
+      this.#sharing = false;
     }
   }
 
@@ -357,7 +362,7 @@ export class Sidebar {
       const title = field.value.trim();
       if (keep && title && title !== listed.title) {
         await call('PATCH', `/api/sessions/${listed.session}`, { title }).catch((error) => {
-          this.said.textContent = Problem.from(error).sentence;
+          this.#complaint = Problem.from(error).sentence;
         });
       }
       field.replaceWith(...kept);
@@ -365,7 +370,7 @@ export class Sidebar {
       await this.load();
       const link = /** @type {HTMLElement|null} */ (this.#rowOf(listed.conversation)?.querySelector('a'));
       if (link?.ariaCurrent) this.chat.renamed(link.querySelector('.title')?.textContent || '');
-      link?.focus();
+      this.#backTo(listed.conversation);
     };
     field.addEventListener('keydown', (event) => {
       if (event.key === 'Enter' || event.key === 'Escape') {
@@ -402,7 +407,7 @@ export class Sidebar {
     if (current) this.chat.gone();
     this.chat.erased(listed.conversation);
     await this.load();
-    this.#begin();
+    if (document.activeElement === document.body || this.node.contains(document.activeElement)) this.#begin();
   }
 }
 

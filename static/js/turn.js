@@ -102,6 +102,28 @@ export function apply(turn, event) {
   return event.event in HANDLERS;
 }
 
+/** For one question, however often it is sent. Not `randomUUID`, which pages without TLS do not have. */
+export const newKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-');
+
+/** @param {Problem} problem of an ask @returns {boolean} whether it may have been accepted all the same */
+export const unsure = ({ code, status }) => code === 'offline' || (status >= 500 && code !== 'shutting_down');
+
+/**
+ * Asks; once more where nobody knows whether that was heard, since under one key it is one question.
+ * @param {string} session @param {string} question @param {string} key @param {AbortSignal} signal
+ * @returns {Promise<Response>} the turn's events from its beginning
+ */
+export async function ask(session, question, key, signal) {
+  const headers = { 'Idempotency-Key': key };
+  const once = () => send('POST', `/api/sessions/${session}/ask?render=html`, { question }, { signal, headers });
+  try {
+    return await once();
+  } catch (error) {
+    if (signal.aborted || !unsure(Problem.from(error))) throw error;
+    return once();
+  }
+}
+
 // The server says something every 15 s at least.
 const SILENCE_MS = 40_000;
 const UNANSWERED_MS = 10_000;
@@ -191,7 +213,8 @@ export async function follow(turn, response, on, signal) {
     } catch (error) {
       problem = Problem.from(error);
       if (problem.code === 'journal_gone' && !signal.aborted) return on.gone();
-      if (!problem.retryable && !signal.aborted) {
+      // What is not in the server's words says nothing of the turn.
+      if (!problem.retryable && problem.code && !signal.aborted) {
         Object.assign(turn, { state: 'failed', problem: problem.fields });
         on.changed();
       }

@@ -81,6 +81,7 @@ export class Adding {
   /** @type {XMLHttpRequest|null} */
   #sending = null;
   #looking = 0;
+  #opening = new AbortController();
   /** @type {string|null} the conversation over what was added */
   #session = null;
   /**
@@ -308,12 +309,15 @@ export class Adding {
       return;
     }
     this.status.textContent = 'Opening a conversation…';
+    const { signal } = (this.#opening = new AbortController());
     try {
-      const { session } = await call('POST', '/api/sessions', { context: response.context });
+      const { session } = await call('POST', '/api/sessions', { context: response.context }, signal);
       this.#session = session;
       // Who has just added it is about to ask: the model starts to read now. A refusal is the conversation's to show.
-      await call('POST', `/api/sessions/${session}/warm`, { trigger: 'focus' }).catch(() => null);
+      await call('POST', `/api/sessions/${session}/warm`, { trigger: 'focus' }, signal).catch(() => null);
     } catch (error) {
+      // It is added by now: the page begins a conversation over it when somebody turns to that.
+      if (signal.aborted) return location.assign(`/?context=${encodeURIComponent(response.context)}#question`);
       this.#ended('');
       return this.#complain(`It was added, but no conversation could be opened. ${Problem.from(error).sentence}`);
     }
@@ -344,8 +348,9 @@ export class Adding {
   }
 
   cancel() {
-    if (this.#sending) this.#sending.abort();
-    else this.dialog.close();
+    if (!this.#sending) return this.dialog.close();
+    this.#sending.abort();
+    this.#opening.abort();
   }
 
   /** @param {string} sentence empty when there is nothing to complain of */
