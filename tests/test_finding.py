@@ -2,18 +2,22 @@
 
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 import httpx2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from app.store import keys
 from app.turns.finding import MAX_PINNED
 from app.web.export import disposition
 from tests.client import Client
+from tests.recorder import Recorder, halfway, refuse
 from tests.running import RedisProcess
+from tests.turns import stop
 
 
 def listed(client: Client, **query: Any) -> dict[str, Any]:
@@ -383,6 +387,25 @@ def test_an_export_has_everything_that_was_said(client: Client) -> None:
     assert page.text.count("Asked 2") == 2
     assert "ünïcode 🎉" in page.text
     assert client.http.get(f"/api/sessions/{session}/export?format=pdf").status_code == 422
+
+
+def test_what_follows_an_answer_that_was_broken_off_is_no_part_of_its_code(client: Client, upstream: Recorder) -> None:
+    client.add_context()
+    session = client.start()["session"]
+    upstream.script.append(halfway("Run:\n\n```sh\nmake run\n" * 2))
+    with client.asking(session, "How?") as stream:
+        first = next(stream)
+        next(event for event in stream if event.name == "content_block_delta")
+        stop(client, first.data["turn"])
+        assert [event.name for event in stream][-1] == "stopped"
+    upstream.script.append(refuse(400, "invalid_request_error", "No:\n\n```"))
+    client.ask(session, "Really?")
+    asked(client, "So?", session=session)
+    text = client.http.get(f"/api/sessions/{session}/export").text
+    assert "```sh\nmake run\n```\n\n*Stopped here. " in text
+    tokens = MarkdownIt("commonmark").parse(text)
+    headings = [then.content for token, then in pairwise(tokens) if token.type == "heading_open"]
+    assert headings == ["How?", "1", "2", "3"]
 
 
 @given(st.text(max_size=200))

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from app.rendering.citations import Source
+from app.rendering.closing import closed
 from app.turns.conversations import Session, TurnView
 from app.turns.finding import automatic_title
 from app.warm.state import rfc3339
@@ -37,10 +38,11 @@ def exported(session: Session, title: str, turns: list[dict[str, Any]]) -> dict[
 
 
 def markdown(session: Session, title: str, turns: Sequence[TurnView]) -> str:
-    """The file as Markdown: questions as quotations, answers as they were written, and a line about each."""
+    """The file as Markdown: questions as quotations, answers as they were written, with an end where they were broken off,
+    and a line about each."""
     parts = [f"# {_heading(title)}", _about(session)]
     for turn in turns:
-        parts += [f"## {turn.number}", _quoted(turn.question), turn.answer.strip(), f"*{_line(turn, session)}*"]
+        parts += [f"## {turn.number}", _quoted(turn.question), closed(turn.answer.strip()), f"*{_line(turn, session)}*"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -108,7 +110,8 @@ def _line(turn: TurnView, session: Session) -> str:
     if verdict.get("cost_usd") is not None:
         facts.append(f"{money(verdict['cost_usd'])}.")
     facts.append(_asked(turn, session))
-    return " ".join(fact for fact in facts if fact)
+    # An upstream's word on what went wrong may have several lines.
+    return " ".join(" ".join(facts).split())
 
 
 def _time(milliseconds: int) -> str:
