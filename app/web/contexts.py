@@ -159,7 +159,7 @@ async def _add(request: Request, rooms: Rooms, visitor: Visitor) -> dict[str, An
 
 def _parse_json(raw: bytes) -> ContextBody:
     try:
-        value = json.loads(raw)
+        value = json.loads(raw) if raw else None
     except (ValueError, RecursionError) as error:
         raise invalid("", f"the body is not JSON ({error})") from None
     # Before pydantic, which refuses such texts too, but says neither which document it was nor where in it.

@@ -29,6 +29,10 @@ from app.web.templates import templates
 
 MEDIA_TYPE = "application/problem+json"
 
+# What pydantic and FastAPI call a body that has no fields.
+_NO_OBJECT = ("missing", "model_type", "model_attributes_type")
+_UNSAID = {"field": "content-type", "message": "send application/json"}
+
 
 class Problem(Exception):
     """An answer that is a problem. `more` are further members, such as the `errors` of a 422."""
@@ -200,6 +204,10 @@ def _field_error(error: dict[str, Any]) -> dict[str, str]:
     place = [part for part in parts if part not in ("body", "query", "path", "header")]
     if error["type"] == "json_invalid":
         return {"field": "", "message": f"the body is not JSON ({error.get('ctx', {}).get('error', 'cannot be read')})"}
+    if not place and error["type"] in _NO_OBJECT:
+        # FastAPI parses no JSON that is not said to be some, and hands on the bytes.
+        unsaid = isinstance(error.get("input"), bytes)
+        return _UNSAID if unsaid else {"field": "", "message": "the body must be a JSON object"}
     if error["type"] == "extra_forbidden":
         return {"field": ".".join(place), "message": "unknown field"}
     return {"field": ".".join(place), "message": str(error["msg"])}

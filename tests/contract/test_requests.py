@@ -212,6 +212,38 @@ def test_a_bad_field_is_named(client: Client, path: str, body: dict[str, Any], f
     assert_names(client.http.post(path.format(session=session), json=body), field)
 
 
+def with_a_json_body(client: Client) -> list[tuple[str, str]]:
+    """Every route that takes one, by its method."""
+    client.add_context()
+    session = client.start()["session"]
+    turn = client.ask(session, "Anything?")[0].data["turn"]
+    return [
+        (method, path.format(session=session, turn=turn))
+        for path, methods in client.http.get("/openapi.json").json()["paths"].items()
+        for method, operation in methods.items()
+        if "application/json" in operation.get("requestBody", {}).get("content", {})
+    ]
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "json", "", None])
+def test_json_that_is_not_said_to_be_some_is_told_so(client: Client, kind: str | None) -> None:
+    routes = with_a_json_body(client)
+    assert len(routes) == 8
+    for method, path in routes:
+        headers = {} if kind is None else {"content-type": kind}
+        said = assert_names(client.http.request(method, path, content=b"{}", headers=headers), "content-type")
+        assert said.startswith("send application/json")
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b"5", b'"question"', b"true", b""])
+def test_a_body_that_is_no_object_is_told_so(client: Client, body: bytes) -> None:
+    for method, path in with_a_json_body(client):
+        if path.endswith("/warm") and body in (b"", b"null"):
+            continue
+        answer = client.http.request(method, path, content=body, headers=JSON)
+        assert assert_names(answer, "") == "the body must be a JSON object"
+
+
 def test_a_warm_needs_no_body(client: Client) -> None:
     client.add_context()
     response = client.http.post(f"/api/sessions/{client.start()['session']}/warm")
