@@ -117,7 +117,7 @@ def _add_contexts(commands: "Commands[argparse.ArgumentParser]") -> None:
         "empty, may hold secrets or was installed is left out and named. A context that had the name before is replaced.",
     )
     add.add_argument("name", metavar="NAME", help="what people will call it")
-    add.add_argument("paths", metavar="PATH", type=Path, nargs="+", help="a file or folder")
+    add.add_argument("paths", metavar="PATH", type=_path, nargs="+", help="a file or folder")
     add.add_argument("--instructions", metavar="TEXT", help="what the model is told before the documents")
     add.add_argument("--model", help="the model to ask (HEADSTART_MODEL)")
     add.add_argument("--max-tokens", type=int, help=f"the longest answer, in tokens ({DEFAULT_MAX_TOKENS})")
@@ -215,6 +215,13 @@ def _port(text: str) -> int:
     if not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to 65535")
     return int(text)
+
+
+def _path(text: str) -> Path:
+    # To pathlib that is the current folder, which a variable that is not set would have everyone read.
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
 
 
 def _count(text: str) -> int:

@@ -175,6 +175,15 @@ def test_a_port_that_is_none_is_a_wrong_use(arguments: list[str], capsys: pytest
     assert "port" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("home")
+def test_a_path_that_is_empty_is_not_the_current_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.txt").write_text("Alpha.")
+    with pytest.raises(SystemExit) as ended:
+        main(["contexts", "add", "x", "a.txt", ""])
+    assert ended.value.code == 2
+    assert "PATH: the path is empty" in capsys.readouterr().err
+
+
 def test_a_dotenv_file_is_read_and_a_broken_one_is_said(run: Callable[..., Finished], tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("HEADSTART_PORT=many\n")
     assert "HEADSTART_PORT" in run("serve").lines[-1]
