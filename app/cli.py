@@ -22,7 +22,7 @@ from app.models import set_local_models
 from app.processes import CannotStart, EmbeddedRedis, undisturbed
 from app.prompt.context import DEFAULT_MAX_TOKENS
 from app.refused import Refused
-from app.settings import Settings, variable
+from app.settings import Settings, unknown_variables, variable
 from app.store.apikeys import StoredKeys
 from app.store.connection import Store, StoreUnavailable
 from app.store.contexts import Contexts
@@ -334,6 +334,8 @@ def _doctor(parsed: argparse.Namespace) -> None:
 
     settings = _settings()
     logging.basicConfig(level="ERROR", format="%(message)s")
+    if unknown := unknown_variables():
+        print(f"headstart: warning: {unknown}", file=sys.stderr)
     with _redis_url(settings) as url:
         if parsed.name:
             try:

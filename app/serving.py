@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app import logs, tracing
 from app.lastresort import LastResort
 from app.processes import CannotStart, Companion, EmbeddedRedis, SandboxProcess, undisturbed
-from app.settings import Settings
+from app.settings import Settings, unknown_variables
 from app.store.address import parse_address
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ COLLECT_EVERY = 50_000
 def serve(settings: Settings) -> None:
     """Serve until told to stop. Raises `CannotStart` with a sentence that says what to do."""
     logs.configure(settings.log_level, settings.log_format, settings.secrets)
+    if unknown := unknown_variables():
+        log.warning(unknown)
     with undisturbed():
         flush = tracing.configure()
     listening = _listen(settings.host, settings.port)

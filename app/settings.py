@@ -3,19 +3,23 @@
 import os
 import re
 import sys
+from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
 from app.ledger.prices import load_prices
 from app.models import DEFAULT_MODEL
 from app.store.address import parse_address
 
+PREFIX = "HEADSTART_"
 SHORTEST_ADMIN_KEY = 16
+# What `make` tells the tests.
+_TEST_SETTINGS = ("HEADSTART_TEST_", "HEADSTART_SCREENSHOT")
 
 
 def default_data_dir() -> Path:
@@ -103,7 +107,7 @@ class Settings(BaseSettings):
     """What can be set. Names are those of the fields with HEADSTART_ before them, unless a field names its own."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HEADSTART_",
+        env_prefix=PREFIX,
         env_file=".env",
         env_ignore_empty=True,
         extra="ignore",
@@ -328,7 +332,24 @@ def variable(field: str) -> str:
     if field not in Settings.model_fields:
         return field
     alias = Settings.model_fields[field].validation_alias
-    return alias if isinstance(alias, str) else f"HEADSTART_{field.upper()}"
+    return alias if isinstance(alias, str) else f"{PREFIX}{field.upper()}"
+
+
+def unknown_variables() -> str:
+    """What to say of variables that are named like settings and are none: misspelt, they would do nothing and nobody would
+    know. Empty if there is none; their values are not said."""
+    given = {name.upper() for source in (EnvSettingsSource, DotEnvSettingsSource) for name in source(Settings).env_vars}
+    settings = {name.upper(): variable(name) for name in Settings.model_fields}
+    # Kubernetes tells every container of the services beside it, by their names.
+    services = [name.removesuffix("SERVICE_HOST") for name in given if name.endswith("_SERVICE_HOST")]
+    others = (*_TEST_SETTINGS, *(f"{service}{what}" for service in services for what in ("SERVICE_", "PORT")))
+    said = []
+    for name in sorted(given):
+        short = name.removeprefix(PREFIX)
+        if name.startswith(PREFIX) and short not in settings and not name.startswith(others):
+            meant = get_close_matches(short, settings, 1)
+            said.append(f"{name} (did you mean {settings[meant[0]]}?)" if meant else name)
+    return f"not settings of Headstart, and without effect: {', '.join(said)}" if said else ""
 
 
 def settings_table() -> str:

@@ -192,6 +192,26 @@ def test_a_dotenv_file_is_read_and_a_broken_one_is_said(run: Callable[..., Finis
     assert (ended.code, ended.lines) == (1, ["headstart: .env is not UTF-8 text"])
 
 
+@pytest.mark.parametrize("arguments", [["doctor"], ["serve", "--host", "no such host"]])
+def test_a_misspelt_setting_is_said_in_one_line_without_its_value(
+    run: Callable[..., Finished], tmp_path: Path, arguments: list[str]
+) -> None:
+    (tmp_path / ".env").write_text("headstart_usd_perday=31415\nHEADSTART_HOST=\nHEADSTART_NOTHING_AT_ALL=31415\n")
+    others = {
+        **{"HEADSTART_ADMINKEY": "31415", "HEADSTART_TEST_REQUIRE": "browser", "HEADSTART_SCREENSHOT": "x.png"},
+        **{"headstart_usd_per_day": "3", "HEADSTART_ANTHROPIC_API_KEY": "", "HEADSTART_OLD": "", "OTHER": "31415"},
+        **{"HEADSTART_REDIS_SERVICE_HOST": "10.0.0.1", "HEADSTART_REDIS_PORT_6379_TCP_ADDR": "10.0.0.1"},
+    }
+    ended = run(*arguments, **others)
+    (line,) = [line for line in ended.lines if "without effect" in line]
+    assert line.partition("effect: ")[2] == (
+        "HEADSTART_ADMINKEY (did you mean HEADSTART_ADMIN_KEY?), HEADSTART_NOTHING_AT_ALL, "
+        "HEADSTART_USD_PERDAY (did you mean HEADSTART_USD_PER_DAY?)"
+    )
+    assert "warning" in line.lower()
+    assert "31415" not in ended.text
+
+
 def test_a_data_folder_may_be_relative_and_oddly_named(run: Callable[..., Finished], tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("Alpha.")
     for name in ("data", "with space, \"quote\" and 'ünï'", "deep/" + "x" * 150):
