@@ -19,7 +19,7 @@ from app.bench import BenchFailed
 from app.contexts.drafts import InvalidDraft
 from app.contexts.library import ContextTooLarge, Library
 from app.models import set_local_models
-from app.processes import CannotStart, EmbeddedRedis, undisturbed
+from app.processes import CannotStart, EmbeddedRedis, at_fault, undisturbed
 from app.prompt.context import DEFAULT_MAX_TOKENS
 from app.refused import Refused
 from app.settings import Settings, unknown_variables, variable
@@ -284,7 +284,7 @@ def _sandbox(parsed: argparse.Namespace) -> None:
         serve(options, host=parsed.host, port=parsed.port, fd=parsed.fd, watch_stdin=parsed.watch_stdin, ready=said)
     except OSError as error:
         raise Refused(
-            f"cannot listen on {parsed.host}:{parsed.port}: {error.strerror}; choose another --port"
+            f"cannot listen on {parsed.host}:{parsed.port}: {error.strerror}; choose another --{at_fault(error)}"
         ) from None
 
 

@@ -5,6 +5,7 @@ is noticed, said, and started again. The embedded Redis belongs to whoever holds
 name the same folder are its guests.
 """
 
+import errno
 import fcntl
 import hashlib
 import logging
@@ -22,7 +23,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Literal, Self
 
 log = logging.getLogger("headstart.process")
 
@@ -36,6 +37,11 @@ LONGEST_SOCKET_PATH = 100
 
 class CannotStart(Exception):
     """A process that is needed could not be started; the message says what to do."""
+
+
+def at_fault(error: OSError) -> Literal["host", "port"]:
+    """What has to be another one when `error` says that nothing can listen there."""
+    return "port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "host"
 
 
 class Child:

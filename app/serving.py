@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from app import logs, tracing
 from app.lastresort import LastResort
-from app.processes import CannotStart, Companion, EmbeddedRedis, SandboxProcess, undisturbed
-from app.settings import Settings, unknown_variables
+from app.processes import CannotStart, Companion, EmbeddedRedis, SandboxProcess, at_fault, undisturbed
+from app.settings import Settings, unknown_variables, variable
 from app.store.address import parse_address
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
     except OSError as error:
         listening.close()
-        hint = "choose another with --port or HEADSTART_PORT"
+        wrong = at_fault(error)
+        hint = f"choose another with --{wrong} or {variable(wrong)}"
         raise CannotStart(f"cannot listen on {host}:{port} ({error.strerror}); {hint}") from None
     listening.listen(2048)
     return listening

@@ -275,7 +275,7 @@ def test_a_port_in_use_is_said_in_one_line_with_what_to_do(bundled: Served, tmp_
     (line,) = ended.lines
     assert ended.code == 1
     assert line.startswith(f"headstart: cannot listen on 127.0.0.1:{port}")
-    assert "--port" in line
+    assert line.endswith({"serve": "another with --port or HEADSTART_PORT", "sandbox": "another --port"}[command])
 
 
 def test_the_key_is_nowhere_but_in_requests_to_the_upstream(tmp_path: Path, upstream: Recorder) -> None:
