@@ -148,10 +148,12 @@ def _unsafe(path: PurePosixPath) -> Skipped | None:
         return Skipped(f"{shown[:100]}…", "its name is too long")
     if len(path.parts) > MAX_DEPTH:
         return Skipped(f"{shown[:100]}…", f"it lies more than {MAX_DEPTH} folders deep")
+    if "\0" in shown:
+        return Skipped(shown.replace("\0", "\\0"), "its name has a NUL character")
     try:
         check_text(str(path), "files", "a file name")
     except UnsafeText:
-        return Skipped(shown.replace("\0", "\\0"), "its name is not UTF-8")
+        return Skipped(shown, "its name is not UTF-8")
     return None
 
 

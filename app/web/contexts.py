@@ -187,6 +187,8 @@ async def _from_form(request: Request) -> tuple[ContextParameters, Collected, li
                 if name != "files":
                     raise invalid(name, "unknown field; files go under “files”")
                 files.append((value.filename or f"file {len(files) + 1}", await value.read()))
+            elif name == "files":
+                raise invalid(name, "not sent as a file: it has no file name (with curl, -F files=@notes.md)")
             elif name == "urls":
                 urls.append(value)
             elif name in fields:

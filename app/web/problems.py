@@ -1,6 +1,7 @@
 """Problem details (RFC 9457) for everything that can be wrong with a request."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,12 +26,13 @@ from app.turns.linking import CannotLink, UnknownLink
 from app.turns.problems import internal_error, problem
 from app.warm.prefixes import ContextGone
 from app.web.numbers import duration
+from app.web.schemas import NEEDS
 from app.web.templates import templates
 
 MEDIA_TYPE = "application/problem+json"
 
-# What pydantic and FastAPI call a body that has no fields.
-_NO_OBJECT = ("missing", "model_type", "model_attributes_type")
+# What pydantic calls a value that has no fields.
+_NO_OBJECT = ("model_type", "model_attributes_type")
 _UNSAID = {"field": "content-type", "message": "send application/json"}
 
 
@@ -204,13 +206,23 @@ def _field_error(error: dict[str, Any]) -> dict[str, str]:
     place = [part for part in parts if part not in ("body", "query", "path", "header")]
     if error["type"] == "json_invalid":
         return {"field": "", "message": f"the body is not JSON ({error.get('ctx', {}).get('error', 'cannot be read')})"}
-    if not place and error["type"] in _NO_OBJECT:
+    if not place and error["type"] in ("missing", *_NO_OBJECT):
         # FastAPI parses no JSON that is not said to be some, and hands on the bytes.
         unsaid = isinstance(error.get("input"), bytes)
         return _UNSAID if unsaid else {"field": "", "message": "the body must be a JSON object"}
     if error["type"] == "extra_forbidden":
         return {"field": ".".join(place), "message": "unknown field"}
-    return {"field": ".".join(place), "message": str(error["msg"])}
+    return {"field": ".".join(place), "message": _said(error)}
+
+
+def _said(error: dict[str, Any]) -> str:
+    """What pydantic says of a field, but in words where it has a pattern, and of JSON where it speaks of Python."""
+    said = str(error["msg"])
+    if error["type"] == "string_pattern_mismatch":
+        return NEEDS.get(error["ctx"]["pattern"], said)
+    if error["type"] in _NO_OBJECT:
+        return "must be a JSON object"
+    return re.sub(r"(?<= or )None$", "null", said)
 
 
 def _sentence(text: str) -> str:

@@ -29,7 +29,12 @@ Render = Annotated[Literal["", "html"], Query(description="`html`: with the answ
 _TEXT = Field(min_length=1, json_schema_extra={"pattern": r"^[^\u0000]*$"})
 _SAID = Field(min_length=1, json_schema_extra={"pattern": r"^[^\u0000]*[^\s\u0000\u001c-\u001f][^\u0000]*$"})
 
-_MODEL = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["claude-sonnet-5-5"])
+_SEEN = r"\S"
+_UNCONTROLLED = r"^[^\x00-\x1f\x7f]+$"
+# What to say of a text that a pattern refuses.
+NEEDS = {_SEEN: "needs a visible character", _UNCONTROLLED: "must have no control characters"}
+
+_MODEL = Field(min_length=1, max_length=200, pattern=_UNCONTROLLED, examples=["claude-sonnet-5-5"])
 
 
 class Taken(BaseModel):
@@ -61,7 +66,7 @@ class SiftBody(Taken):
 class ContextParameters(Taken):
     """What multipart and JSON share."""
 
-    name: Annotated[str, _SAID, Field(max_length=MAX_NAME_CHARS, pattern=r"\S", examples=["handbook"])]
+    name: Annotated[str, _SAID, Field(max_length=MAX_NAME_CHARS, pattern=_SEEN, examples=["handbook"])]
     """A context of yours that had the name before is replaced."""
     instructions: Annotated[str, _TEXT, Field(examples=["Answer in one paragraph."])] | None = None
     """What the model is told before it reads the documents."""
@@ -78,12 +83,19 @@ class ContextParameters(Taken):
     """Whether answers say where in the documents they have it from."""
 
 
-def _kind(value: Any) -> str:
+def _kind(value: Any) -> str | None:
+    if isinstance(value, dict) and {"url", "text"} <= value.keys():
+        return None
     return "@url" if isinstance(value, UrlBody) or (isinstance(value, dict) and "url" in value) else "@text"
 
 
 AnyDocumentBody = Annotated[
-    Annotated[DocumentBody, Tag("@text")] | Annotated[UrlBody, Tag("@url")], Discriminator(_kind)
+    Annotated[DocumentBody, Tag("@text")] | Annotated[UrlBody, Tag("@url")],
+    Discriminator(
+        _kind,
+        custom_error_type="text_and_url",
+        custom_error_message="a document has either a text or a url, not both",
+    ),
 ]
 
 
@@ -140,7 +152,7 @@ class AskBody(Taken):
 class RatingBody(Taken):
     """What the reader says of an answer."""
 
-    rating: Annotated[Literal["good", "bad"] | None, Field(examples=["good"])]
+    rating: Annotated[Literal["good", "bad", None], Field(examples=["good"])]
     """Null: nothing any more."""
 
 
@@ -167,7 +179,7 @@ class ChangesBody(Taken):
 
     model_config = ConfigDict(json_schema_extra=_any_of_these)
 
-    title: Annotated[str, _SAID, Field(max_length=MAX_TITLE_CHARS, pattern=r"\S", examples=["Cancelling tasks"])] = ""
+    title: Annotated[str, _SAID, Field(max_length=MAX_TITLE_CHARS, pattern=_SEEN, examples=["Cancelling tasks"])] = ""
     """What it is called."""
     pinned: bool = False
     """Whether it stands at the head of the list: at most 20 do."""

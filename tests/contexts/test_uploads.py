@@ -140,9 +140,13 @@ def test_a_path_never_leads_out_of_its_folder(path: str, shown: str) -> None:
 
 
 def test_names_that_cannot_be_sent_are_named_and_left_out() -> None:
-    found = collect_uploaded([("docs/a\0b.txt", b"x"), ("docs/" + "x" * 1001, b"x"), ("docs/c.txt", b"x")])
+    names = ["docs/a\0b.txt", "docs/\ud800.txt", "docs/" + "x" * 1001, "docs/c.txt"]
+    found = collect_uploaded([(name, b"x") for name in names])
     assert titles(found) == ["docs/c.txt"]
-    assert sorted(skipped(found).values()) == ["its name is not UTF-8", "its name is too long"]
+    why = skipped(found)
+    assert why.pop("docs/a\\0b.txt") == "its name has a NUL character"
+    assert why.pop("docs/\\ud800.txt") == "its name is not UTF-8"
+    assert list(why.values()) == ["its name is too long"]
 
 
 def test_a_folder_is_sifted_by_its_paths_alone() -> None:

@@ -212,6 +212,18 @@ def test_a_bad_field_is_named(client: Client, path: str, body: dict[str, Any], f
     assert_names(client.http.post(path.format(session=session), json=body), field)
 
 
+def test_what_is_wrong_with_a_field_is_said_in_words_of_json(client: Client) -> None:
+    client.add_context()
+    session = client.start()["session"]
+    turn = client.ask(session, "Good?")[0].data["turn"]
+    for method, path, body, field, said in (
+        ("PATCH", f"/api/sessions/{session}", {"title": " \n"}, "title", "needs a visible character"),
+        ("POST", "/api/sessions", {"context": "docs", "model": "a\n"}, "model", "must have no control characters"),
+        ("PUT", f"/api/turns/{turn}/rating", {"rating": "meh"}, "rating", "Input should be 'good', 'bad' or null"),
+    ):
+        assert assert_names(client.http.request(method, path, json=body), field) == said
+
+
 def with_a_json_body(client: Client) -> list[tuple[str, str]]:
     """Every route that takes one, by its method."""
     client.add_context()

@@ -40,3 +40,9 @@ def test_a_form_in_another_charset_is_refused(client: Client, charset: str) -> N
 @pytest.mark.parametrize("number", ["²", "٣", "9" * 5000, "1e3", "-1", "0", "", "1.0", "99999999999"])
 def test_a_number_that_is_none_is_refused_by_name(client: Client, number: str) -> None:
     assert refused(send(client, [*WHOLE, ('name="max_tokens"', number.encode())])) == "max_tokens"
+
+
+def test_a_file_without_a_name_is_told_from_a_field_that_nobody_knows(client: Client) -> None:
+    answer = send(client, [WHOLE[0], ('name="files"', b"notes.md")])
+    assert refused(answer) == "files"
+    assert "files=@notes.md" in answer.json()["detail"]
