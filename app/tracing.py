@@ -21,7 +21,7 @@ log = logging.getLogger("headstart.tracing")
 _tracer = trace.get_tracer("headstart")
 FLUSHED_WITHIN_S = 2.0
 MISSING = (
-    "the environment asks for OpenTelemetry, but its packages are not installed: pip install 'headstart[otel]', "
+    "the environment asks for OpenTelemetry, but its packages are not installed: pip install -r requirements-otel.txt, "
     "or set OTEL_SDK_DISABLED=true; going on without traces"
 )
 

@@ -118,7 +118,7 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, caplog:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
     with caplog.at_level(logging.WARNING):
         tracing.configure()()
-    assert "pip install 'headstart[otel]'" in caplog.text
+    assert "pip install -r requirements-otel.txt" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -46,5 +46,5 @@ def _pyplot() -> Any:
         return import_module("matplotlib.pyplot")
     except ImportError:
         raise BenchFailed(
-            "a picture needs matplotlib: pip install 'headstart[bench]', or leave --picture out"
+            "a picture needs matplotlib: pip install -r requirements-bench.txt, or leave --picture out"
         ) from None

@@ -126,7 +126,8 @@ async def delete_context(
     context: str, rooms: InRooms, asker: Asker, name: Annotated[str | None, Query()] = None
 ) -> Response:
     """Delete a context of yours: the one that has the name, or, by its id, all that are the same but for their names, or of
-    these the one called `name`. Sessions over it can no longer ask, once you have it under no name."""
+    these the one called `name`. Sessions over it can no longer ask, once you have it under no name, unless somebody else
+    has added the very same content."""
     await rooms.library.remove(context, asker, name)
     return Response(status_code=204)
 

@@ -108,7 +108,9 @@ def test_a_context_added_through_the_api_is_its_owners_alone(client: Client, str
 def test_two_owners_of_the_same_texts_do_not_take_them_from_each_other(client: Client, stranger: Client) -> None:
     one, other = client.add_context("mine"), stranger.add_context("theirs")
     assert one["context"] == other["context"]
+    own = client.start("mine")["session"]
     assert client.http.delete("/api/contexts/mine").status_code == 204
+    assert client.ask(own, "And here?")[-1].name == "verdict"
     session = stranger.start("theirs")["session"]
     assert stranger.ask(session, "Still here?")[-1].name == "verdict"
 
