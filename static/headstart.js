@@ -31,27 +31,31 @@ export async function* events(body) {
  */
 export function attach(input, { session, context, base = new URL(import.meta.url).origin, token, onWarm }) {
   const life = new AbortController();
-  let due = 0, end = NaN, begun, known;
+  let due = 0, end = NaN, begun;
 
-  async function call(path, body, left = 3) {
+  async function call(path, body, key, left = 3) {
     const response = await fetch(base + path, {
       ...body && { method: 'POST', body: JSON.stringify(body) },
-      headers: { 'Content-Type': 'application/json', ...token && { Authorization: `Bearer ${token}` } },
+      headers: {
+        'Content-Type': 'application/json',
+        ...key && { 'Idempotency-Key': key },
+        ...token && { Authorization: `Bearer ${token}` },
+      },
       credentials: token ? 'omit' : 'include',
     }).catch(away);
     const { status, headers } = response;
     if (response.ok) return response;
     const told = await response.json().catch(() => {});
     // Another server takes it.
-    if (left && told?.code === 'shutting_down') return call(path, body, left - 1);
+    if (left && told?.code === 'shutting_down') return call(path, body, key, left - 1);
     throw failure({ retryable: status > 499, detail: `Status ${status}`, after: headers.get('Retry-After'), ...told });
   }
 
   const json = async (path, body) => (await call(path, body)).json().catch(away);
 
-  /** Begins the session, or finds it. */
-  const path = () => (begun ??= (session ? json(`/api/sessions/${session}`) : json('/api/sessions', { context })).then(
-    (made) => { known = made.turns?.at(-1)?.turn; return `/api/sessions/${made.session}`; },
+  /** Of the session, which it begins. */
+  const path = () => (begun ??= (session ? Promise.resolve({ session }) : json('/api/sessions', { context })).then(
+    (made) => `/api/sessions/${made.session}`,
     (problem) => { begun = null; throw problem; },
   ));
 
@@ -81,6 +85,8 @@ export function attach(input, { session, context, base = new URL(import.meta.url
    * @returns {Promise<{turn: string, text: string, verdict: any}>} throws problems
    */
   async function ask(question, { onText, onEvent, signal } = {}) {
+    // Under one key it is one question, however often it is sent.
+    const key = `${Date.now()}${Math.random()}`;
     let text = '', turn, last = 0, tries = 0;
     const stop = () => turn && call(`/api/turns/${turn}/stop`, {}).catch(() => {});
 
@@ -88,13 +94,7 @@ export function attach(input, { session, context, base = new URL(import.meta.url
       for (;;) try {
         signal?.throwIfAborted();
         const at = await path();
-        if (tries && !turn) {
-          // It may have arrived.
-          const { turns } = await json(at);
-          const found = turns.findLast((one) => one.turn === known || one.question === question)?.turn;
-          if (found !== known) turn = found;
-        }
-        const reply = await call(...turn ? [`/api/turns/${turn}/events?after=${last}`] : [`${at}/ask`, { question }]);
+        const reply = await call(...turn ? [`/api/turns/${turn}/events?after=${last}`] : [`${at}/ask`, { question }, key]);
         turn ||= reply.headers.get('Turn-Id');
         if (signal?.aborted) stop();
         for await (const told of events(reply.body)) {
@@ -112,6 +112,8 @@ export function attach(input, { session, context, base = new URL(import.meta.url
         }
         away();
       } catch (problem) {
+        // It was erased: the next question begins another.
+        if (!session && problem.code === 'session_not_found') begun = null;
         const pause = 1000 * problem.after || 800 * tries * Math.random();
         if (!problem.retryable || pause > RETRY || ++tries > TRIES) throw problem;
         await new Promise((again) => setTimeout(again, pause));
@@ -124,7 +126,6 @@ export function attach(input, { session, context, base = new URL(import.meta.url
         signal?.addEventListener('abort', () => { leave(signal.reason); stop(); });
       })]);
     } finally {
-      known = turn || known;
       learn({ state: 'cold' });
       if (input.value) focused('keystroke');
     }

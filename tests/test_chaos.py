@@ -9,7 +9,7 @@ from app.store import keys
 from bench.chaos import run
 from bench.chaos_keys import EXPIRES, GONE, STAYS, kind_of, leaked
 
-NO_KEYS = {"new_session_id", "new_turn_id", "share_of", "is_session_id", "session_of_turn", "trace"}
+NO_KEYS = {"new_session_id", "new_turn_id", "turn_of_key", "share_of", "is_session_id", "session_of_turn", "trace"}
 NO_KEYS |= {"new_link_secret", "link_id", "session_of_link"}
 SESSION = keys.SESSION_PREFIX + "5" * 32
 ARGUMENTS = {"session": SESSION, "turn": keys.TURN_PREFIX + "5" * 64, "context": "c_" + "0" * 40}

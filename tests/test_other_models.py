@@ -95,7 +95,7 @@ def test_the_same_model_shares_the_cache(client: Client) -> None:
 
 @pytest.mark.parametrize(
     ("model", "why"),
-    [("claude-haiku-4-5", "effort"), ("no\nname", "match"), ("", "character")],
+    [("claude-haiku-4-5", "effort"), ("no\nname", "control"), ("", "character")],
 )
 def test_one_that_cannot_be_asked_is_refused_and_nothing_is_made(client: Client, model: str, why: str) -> None:
     client.add_context(model=FIRST, effort="high")

@@ -31,8 +31,13 @@ _SAID = Field(min_length=1, json_schema_extra={"pattern": r"^[^\u0000]*[^\s\u000
 
 _SEEN = r"\S"
 _UNCONTROLLED = r"^[^\x00-\x1f\x7f]+$"
+KEY = r"^[!-~]+$"
 # What to say of a text that a pattern refuses.
-NEEDS = {_SEEN: "needs a visible character", _UNCONTROLLED: "must have no control characters"}
+NEEDS = {
+    _SEEN: "needs a visible character",
+    _UNCONTROLLED: "must have no control characters",
+    KEY: "must be ASCII, without spaces",
+}
 
 _MODEL = Field(min_length=1, max_length=200, pattern=_UNCONTROLLED, examples=["claude-sonnet-5-5"])
 

@@ -16,7 +16,7 @@ from app.web.finding import title_of, told
 from app.web.live import with_html
 from app.web.problems import invalid
 from app.web.rooms import Asker, InRooms, Rooms, Visiting
-from app.web.schemas import AskBody, ForkBody, Index, Render, SessionBody, WarmBody, link_json, session_json
+from app.web.schemas import KEY, AskBody, ForkBody, Index, Render, SessionBody, WarmBody, link_json, session_json
 from app.web.streams import EventStream, event_stream
 
 router = APIRouter(prefix="/api/sessions", tags=["sessions"])
@@ -41,7 +41,7 @@ Key = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=200,
-        pattern=r"^[!-~]+$",
+        pattern=KEY,
         description="Of your own, for one question in its session: sent again after a lost answer, it is asked once.",
     ),
 ]

@@ -49,7 +49,8 @@ export function editQuestion(question, text, ask, ended) {
   const form = document.createElement('form');
   form.className = 'editing';
   const area = document.createElement('textarea');
-  area.value = area.defaultValue = text;
+  area.defaultValue = text;
+  area.setSelectionRange(text.length, text.length);
   area.ariaLabel = 'Ask this instead';
   area.rows = Math.min(8, 1 + text.split('\n').length);
   const close = () => {

@@ -2,10 +2,9 @@
 /** Turns on the page: one article a turn, drawn from its state at most once a frame, kept in sight while it grows. */
 import { editQuestion, questionTools } from './branches.js';
 import { copy } from './clipboard.js';
-import { seconds } from './numbers.js';
+import { hourCycle, seconds } from './numbers.js';
 import { Prose, tendFigures } from './prose.js';
 import { ratingTools } from './rating.js';
-import { byline, timeline } from './timeline.js';
 import { standing } from './turn.js';
 import { cacheOf, facts, inFull } from './verdict.js';
 
@@ -45,6 +44,16 @@ export function part(name, tag, ...inside) {
   node.className = name;
   node.append(...inside);
   return node;
+}
+
+const when = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short', hourCycle });
+
+/** Which model answered, and when it was asked. @param {Turn} turn */
+function byline({ model, asked }) {
+  const time = document.createElement('time');
+  time.dateTime = new Date(asked).toISOString();
+  time.textContent = when.format(asked);
+  return part('by', 'p', `${model}, asked `, time);
 }
 
 /** @param {string} text */
@@ -187,7 +196,10 @@ export class TurnView {
     kind.dataset.cache = verdict.cache;
     const summary = part('stats', 'summary', kind, ...facts(verdict).flatMap((fact) => [' ', part('fact', 'span', fact)]));
     const times = part('times', 'details', summary, ...inFull(verdict).map((said) => part('by', 'p', said)), byline(this.turn));
-    if (verdict.ttft_ms != null) times.addEventListener('toggle', () => summary.after(timeline(this.turn)), { once: true });
+    const draw = () => import('./timeline.js').then(({ timeline }) => summary.after(timeline(this.turn)), () => {
+      times.addEventListener('toggle', draw, { once: true });
+    });
+    if (verdict.ttft_ms != null) times.addEventListener('toggle', draw, { once: true });
     return times;
   }
 

@@ -14,3 +14,10 @@ export function fragment(html) {
   template.innerHTML = trusted(html);
   return template.content;
 }
+
+/** @param {string} tag @param {Record<string, string|number>} attributes */
+export function drawn(tag, attributes) {
+  const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
+  return node;
+}

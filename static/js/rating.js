@@ -1,7 +1,7 @@
 // @ts-check
 /** Whether an answer is good, as its reader says. Whoever runs this sees how many are, and not which. */
 import { call, Problem } from './api.js';
-import { drawn } from './timeline.js';
+import { drawn } from './html.js';
 
 const SAID = { good: 'A good answer', bad: 'A bad answer' };
 const THUMB = 'M3 11h4v10H3zM7 11.5 11 3c1.8 0 2.7 1.3 2.4 3l-.6 3.5H19c1.4 0 2.3 1.2 2 2.6l-1.5 7A2.4 2.4 0 0 1 17 21H7';

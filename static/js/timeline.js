@@ -1,10 +1,12 @@
 // @ts-check
-/** Where a turn's time went, drawn small: typing, warming, waiting, the answer, and where it would have stood cold. */
-import { hourCycle, seconds } from './numbers.js';
+/**
+ * Where a turn's time went, drawn small: typing, warming, waiting, the answer, and where it would have stood cold.
+ * conversation.js loads it when somebody looks.
+ */
+import { drawn } from './html.js';
+import { seconds } from './numbers.js';
 
 /** @typedef {{name: string, label: string, from: number, to: number}} Span in milliseconds from when it was sent */
-
-const when = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short', hourCycle });
 
 const LONGEST_BEFORE_MS = 20_000;
 const WIDTH = 1000;
@@ -44,24 +46,6 @@ export function timeline(turn) {
   }
   figure.append(bars, list);
   return figure;
-}
-
-/** Which model answered, and when it was asked. @param {import('./turn.js').Turn} turn */
-export function byline({ model, asked }) {
-  const line = document.createElement('p');
-  line.className = 'by';
-  const time = document.createElement('time');
-  time.dateTime = new Date(asked).toISOString();
-  time.textContent = when.format(asked);
-  line.append(`${model}, asked `, time);
-  return line;
-}
-
-/** @param {string} tag @param {Record<string, string|number>} attributes */
-export function drawn(tag, attributes) {
-  const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
-  return node;
 }
 
 /** @param {string} name @param {string} label @param {string} value */
