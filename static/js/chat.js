@@ -498,6 +498,7 @@ class Chat {
     if (!this.conversation.find(turn.id)) this.conversation.add(turn);
     this.#asked.postMessage(turn.session);
     if (turn.state === 'running' && this.#running !== turn) this.#attend(turn, response);
+    else response?.body?.cancel();
     this.sidebar.load();
     if (at !== document.body && at?.checkVisibility() === false) this.composer.focus();
   }

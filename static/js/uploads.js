@@ -16,6 +16,8 @@ import { sift, sourcesIn, sourcesOf } from './sources.js';
 const MOST_SENT = 64_000_000;
 // Of English and code, roughly. How many tokens a PDF has, or what an archive holds, its size does not say.
 const BYTES_PER_TOKEN = 3;
+// Unlike a host's name with its port.
+const SCHEME = /^[a-z][a-z\d+.-]*:(?!\d)/i;
 const NO_TEXT = /\.(pdf|zip)$/i;
 
 /** @param {number} n @param {string} what */
@@ -228,7 +230,8 @@ export class Adding {
   }
 
   get #addresses() {
-    return this.urls.value.split(/\s+/).filter(Boolean);
+    const given = this.urls.value.split(/\s+/).filter(Boolean);
+    return given.map((address) => (SCHEME.test(address) ? address : `https://${address}`));
   }
 
   /** What it is called if nobody says. */
@@ -253,7 +256,7 @@ export class Adding {
     }
     this.#complain('');
     const form = new FormData();
-    form.append('name', this.name.value.trim() || this.#usualName);
+    form.append('name', this.name.value.trim() || this.#usualName || addresses[0]);
     if (this.cites.checked) form.append('citations', 'true');
     const instructions = this.instructions.value.trim();
     if (instructions) form.append('instructions', instructions);

@@ -486,6 +486,28 @@ def test_another_of_ones_own_that_is_replaced_by_its_name_gets_nothing_of_the_fi
     assert (shown["Mine"]["effort"], shown["Other"]["effort"]) == ("low", None)
 
 
+def test_an_address_is_taken_as_people_write_them_and_one_that_is_none_is_said_to_be(
+    chat: Chat, complaints: Complaints
+) -> None:
+    complaints.expects("422")
+    adding = Dialog(chat.page).open()
+    for written, sent in {
+        "example.com/docs": "https://example.com/docs",
+        "localhost:8000": "https://localhost:8000",
+        "HTTP://example.com": "HTTP://example.com",
+    }.items():
+        chat.page.route("**/api/contexts", lambda route: route.abort(), times=1)
+        complaints.expects("ERR_FAILED")
+        adding.addresses.fill(written)
+        with chat.page.expect_request("**/api/contexts") as posted:
+            adding.add.click()
+        assert sent in (posted.value.post_data or "").split()
+        expect(adding.alert).to_contain_text("could not be sent")
+    adding.addresses.fill("mailto:keeper@example.com")
+    adding.add.click()
+    expect(adding.alert).to_contain_text("“mailto:keeper@example.com” is not an http:// or https:// address")
+
+
 def test_the_dialog_opens_when_it_can_take_what_is_put_into_it(chat: Chat) -> None:
     page, adding = chat.page, Dialog(chat.page)
     made = chat.add_context("Mine", {"a.md": f"{uuid4()} {LONG}"})
