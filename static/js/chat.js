@@ -61,6 +61,8 @@ class Chat {
   #keys = new Map();
   /** What is on its way to be asked and stands nowhere: who leaves before that has it in the input. @type {Set<string>} */
   #carried = new Set();
+  /** Why the conversation that the address names could not be shown. */
+  #unshown = Problem.from(null);
   /** The session that was made here last, and how many in a row were gone before anything was asked. */
   #made = '';
   #unmade = 0;
@@ -277,6 +279,7 @@ class Chat {
       if (signal.aborted) return;
       const problem = Problem.from(error);
       if (this.#missed(problem)) return;
+      this.#unshown = problem;
       if (this.conversation.turns.some(({ session }) => session !== id)) this.conversation.replace([]);
       this.notice.say(problem.sentence, { label: 'Try again', act: () => this.load() }, afterwards(problem));
     }
@@ -307,7 +310,7 @@ class Chat {
       if (this.#loading === loading) this.#loading = this.#show(named, signal);
       await this.#loading;
       if (this.#session) return this.#session;
-      throw Problem.from(null);
+      throw this.#unshown;
     }
     this.#opening ??= call('POST', '/api/sessions', this.contexts.chosen, signal).then(({ session, conversation, model, warm }) => {
       this.#session = session;

@@ -402,3 +402,17 @@ def test_what_is_pressed_twice_while_its_script_comes_opens_once(chat: Chat) -> 
     sheet = page.locator(".about:visible .sheet")
     expect(sheet.locator(".titles li").first).to_be_visible()
     expect(sheet.locator("blockquote")).to_have_count(1)
+
+
+def test_why_a_conversation_cannot_be_shown_is_said_also_to_who_asks_in_it(chat: Chat, complaints: Complaints) -> None:
+    complaints.expects("403")
+    answered(chat, QUESTION)
+    page = chat.page
+    refusal = {"status": 403, "code": "cross_site", "title": "Not from here.", "retryable": False}
+    page.route(re.compile(r"/api/sessions/s_\w+\?render=html"), lambda route: route.fulfill(status=403, json=refusal))
+    page.reload()
+    expect(chat.notice).to_contain_text("Not from here.")
+    chat.input.fill("What is a Task?")
+    chat.input.press("Enter")
+    expect(chat.notice).to_contain_text("Not from here.")
+    expect(chat.input).to_have_value("What is a Task?")
