@@ -20,7 +20,8 @@ from tests.running import RedisProcess, serving
 LONGEST = (
     "browser/test_conversations", "browser/test_access", "test_serve", "browser/test_reading", "test_takeover",
     "browser/test_adding", "browser/test_lost", "browser/test_chat", "test_cli", "browser/test_trouble", "test_cluster",
-    "browser/test_early", "browser/test_page", "browser/test_reach", "test_bench", "web/test_fuzzing", "browser/test_models", "browser/test_dashboard",
+    "browser/test_early", "browser/test_page", "browser/test_reach", "test_bench", "web/test_fuzzing",
+    "browser/test_models", "browser/test_dashboard",
     "test_faults", "browser/test_resuming", "browser/test_embed", "browser/test_sources", "test_rolling", "test_attempts",
     "sandbox/test_fuzz", "test_chaos", "prompt/test_bodies", "browser/test_embed_network", "test_lost_answers", "test_stats",
 )  # fmt: skip

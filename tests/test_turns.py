@@ -3,11 +3,12 @@
 import threading
 from contextlib import ExitStack
 
+import httpx2
 import pytest
 
 from tests.client import Client, Event, events
 from tests.recorder import END, Exchange, Recorder, answer, held, message_start, refuse, sse, text_events, whole_answer
-from tests.running import RedisProcess
+from tests.running import RedisProcess, serving
 from tests.turns import FIRST_HALF, half_answered, ids, stop, told
 
 
@@ -154,6 +155,50 @@ def test_of_the_same_key_at_the_same_moment_in_two_processes_one_turn_comes(
     assert [(status, found) for status, found, _ in answers] == [(200, turn["turn"])] * 8
     assert all(got == answers[0][2] and got[-1] == "verdict" for *_, got in answers)
     assert len(upstream.asks) == 1
+
+
+def test_of_two_questions_under_the_same_key_at_the_same_moment_none_gets_the_others_answer(
+    client: Client, elsewhere: Client
+) -> None:
+    client.add_context()
+    for _ in range(5):
+        session = client.start()["session"]
+        together = threading.Barrier(6)
+        answers: list[tuple[str, int, str]] = []
+
+        def ask(one: Client, question: str) -> None:
+            together.wait(30)  # noqa: B023
+            address, headers = f"/api/sessions/{session}/ask", {"idempotency-key": "one"}  # noqa: B023
+            response = one.http.post(address, json={"question": question}, headers=headers)
+            answers.append((question, response.status_code, response.text))  # noqa: B023
+
+        threads = [
+            threading.Thread(target=ask, args=(one, f"{number}?")) for number, one in enumerate((client, elsewhere) * 3)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        (turn,) = client.session(session)["turns"]
+        assert [question for question, status, _ in answers if status == 200] == [turn["question"]]
+        assert {status for _, status, _ in answers} == {200, 409}
+
+
+def test_what_is_sent_again_is_one_more_stream_that_is_open(redis: RedisProcess, upstream: Recorder) -> None:
+    with ExitStack() as stack:
+        url = stack.enter_context(serving(redis.url, upstream.url, limits="on", owner_open_streams=1))
+        client = Client(stack.enter_context(httpx2.Client(base_url=url, timeout=30)))
+        client.add_context()
+        upstream.default = held
+        session = client.start()["session"]
+        address, key = f"/api/sessions/{session}/ask", {"idempotency-key": "one"}
+        begun = [
+            stack.enter_context(client.http.stream("POST", address, json={"question": "Why?"}, headers=key))
+            for _ in range(3)
+        ]
+        assert [response.status_code for response in begun] == [200, 200, 429]
+        assert begun[2].read() and begun[2].json()["limit"] == "open_streams"
+        upstream.release()
 
 
 # Stopping

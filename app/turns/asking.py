@@ -135,20 +135,22 @@ class Asking:
         await self.journal.close()
 
     async def asked(self, session: SessionRecord, question: str, key: str) -> str | None:
-        """The turn that `question` is already, if it was asked under this `key`. Raises `OtherQuestion`."""
+        """The turn that `question` is already, if it was accepted under this `key`. Raises `OtherQuestion`."""
         turn = keys.turn_of_key(session.id, key)
+        return turn if await self._same(session, turn, question) else None
+
+    async def _same(self, session: SessionRecord, turn: str, question: str) -> bool:
+        """Whether `turn` is there, and `question` is what it answers. Raises `OtherQuestion`."""
         fields = await self._services.turns.get(session.id, turn)
-        if fields is None:
-            return None
-        if fields["question"] != question:
-            raise OtherQuestion(key)
-        return turn
+        if fields is not None and fields["question"] != question:
+            raise OtherQuestion(turn)
+        return fields is not None
 
     async def ask(self, session: SessionRecord, question: str, key: str | None = None) -> str:
         """Accept `question` and begin to answer it; the turn's id. What comes twice under one `key` is one turn.
 
-        Raises `TurnRunning`, `RequestTooLarge`, `Draining`, `UnknownSession` when the session was erased meanwhile, and
-        `Grown` when it has grown again and again.
+        Raises `TurnRunning`, `RequestTooLarge`, `Draining`, `OtherQuestion`, `UnknownSession` when the session was erased
+        meanwhile, and `Grown` when it has grown again and again.
         """
         asked_at = time.monotonic()
         turn = keys.new_turn_id(session.id) if key is None else keys.turn_of_key(session.id, key)
@@ -190,6 +192,7 @@ class Asking:
             # Redis said so late that it was accepted that it was found meanwhile, as one that nobody produces; or it was
             # asked somewhere else, under the same key.
             await self._services.coordinator.release(plan)
+            await self._same(session, turn, question)
             return turn
         feed = self.journal.open(session.id, turn, first)
         producer = Producer(
@@ -209,7 +212,7 @@ class Asking:
         return turn
 
     async def follow(self, session: SessionRecord, turn: str) -> Tail:
-        """The frames of a turn that `ask` has just accepted, until its end."""
+        """The frames of a turn that `ask` has told of, until its end."""
         return await self.journal.tail(session.id, turn, 0)
 
     async def tail(self, turn: str, owner: str, after: int) -> Tail:

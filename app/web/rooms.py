@@ -1,6 +1,7 @@
 """What the routes work with: the rooms behind them, made once in `app.main` and found through the request."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -93,6 +94,15 @@ async def listening(visitor: Visiting, rooms: InRooms) -> AsyncIterator[str]:
 
 
 Listener = Annotated[str, Depends(listening)]
+
+
+async def until_sent() -> AsyncIterator[ExitStack]:
+    """What a route enters is left when its answer has been sent."""
+    with ExitStack() as entered:
+        yield entered
+
+
+UntilSent = Annotated[ExitStack, Depends(until_sent)]
 
 
 async def admin_only(request: Request, rooms: InRooms) -> None:

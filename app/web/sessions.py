@@ -15,7 +15,7 @@ from app.web.description import gives, problems, streams
 from app.web.finding import title_of, told
 from app.web.live import with_html
 from app.web.problems import invalid
-from app.web.rooms import Asker, InRooms, Rooms, Visiting
+from app.web.rooms import Asker, InRooms, Rooms, UntilSent, Visiting
 from app.web.schemas import KEY, AskBody, ForkBody, Index, Render, SessionBody, WarmBody, link_json, session_json
 from app.web.streams import EventStream, event_stream
 
@@ -160,6 +160,7 @@ async def warm_session(
     responses=_ASKED
     | problems(
         *_MISSING,
+        "turn_not_found",
         "context_gone",
         "turn_running",
         "key_used",
@@ -172,13 +173,20 @@ async def warm_session(
     ),
 )
 async def ask_session(
-    session: str, body: AskBody, rooms: InRooms, visitor: Visiting, render: Render = "", key: Key = None
+    session: str,
+    body: AskBody,
+    rooms: InRooms,
+    visitor: Visiting,
+    sent: UntilSent,
+    render: Render = "",
+    key: Key = None,
 ) -> Response:
     """Ask a question. The answer is an event stream: `turn`, the Messages API's own events, and a `verdict`. Sent again
     under the same `Idempotency-Key`, it is no other question: the stream is that of the turn that it is."""
     question = _checked(body.question, rooms.max_question_chars)
     found = await rooms.conversations.get(session, visitor.owner)
     if key is not None and (asked := await rooms.asking.asked(found, question, key)):
+        sent.enter_context(rooms.limits.following(visitor))
         tail = await rooms.asking.tail(asked, visitor.owner, 0)
         return event_stream(with_html(aiter(tail)) if render == "html" else tail, asked)
     async with rooms.limits.asking(visitor):

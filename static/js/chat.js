@@ -10,6 +10,7 @@ import { Composer } from './composer.js';
 import { Contexts, offered } from './contexts.js';
 import { Conversation } from './conversation.js';
 import { keepDraft } from './drafts.js';
+import { Keys } from './keys.js';
 import { branchOff, Lanes, withoutHeadstart } from './lanes.js';
 import { Notice, notice } from './notice.js';
 import { count } from './numbers.js';
@@ -18,7 +19,7 @@ import { listenForKeys } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
 import { Source } from './source.js';
 import { offerThemes } from './theme.js';
-import { ask, end, follow, newKey, standing, turnFrom, turnOf, unsure } from './turn.js';
+import { ask, end, follow, standing, turnFrom, turnOf } from './turn.js';
 import { Together } from './together.js';
 import { Warmth } from './warm.js';
 
@@ -57,8 +58,7 @@ class Chat {
   #branching = false;
   /** Tells this browser's other windows in which conversation something was asked. */
   #asked = new BroadcastChannel('headstart.asked');
-  /** Of questions of which nobody knows whether the server has them, under which key each was sent. @type {Map<string, string>} */
-  #keys = new Map();
+  #keys = new Keys();
   /** What is on its way to be asked and stands nowhere: who leaves before that has it in the input. @type {Set<string>} */
   #carried = new Set();
   /** Why the conversation that the address names could not be shown. */
@@ -102,7 +102,7 @@ class Chat {
       if (!matchMedia('(min-width: 64rem)').matches) this.source.close();
       this.composer.quote(words);
     });
-    this.lanes = new Lanes({ go: (session) => this.go(session, undefined, true), changed: () => this.#settle(), whole });
+    this.lanes = new Lanes({ go: (session) => this.go(session, undefined, true), changed: () => this.#settle(), whole, accepted: (question) => this.#carried.delete(question) });
     this.sidebar = new Sidebar({ current: () => this.#session, room: () => void this.source.close(), go: (session, found) => this.go(session, found ? { at: found } : undefined), gone: () => this.fresh(), erased: (conversation) => keepDraft(conversation, ''), renamed: entitle });
     offerThemes();
     this.#listen();
@@ -212,7 +212,6 @@ class Chat {
     this.#stay.abort();
     this.#stay = new AbortController();
     this.#session = this.#opening = this.#running = null;
-    this.#keys.clear();
     this.warmth.reset();
   }
 
@@ -273,7 +272,7 @@ class Chat {
       if (session.warm.state === 'warming') this.warmth.trigger('visible');
       const last = turns.at(-1);
       // It was left before it was known to be asked.
-      if (last && last.state !== 'failed') this.#taken(last.question);
+      if (last && last.state !== 'failed') this.#taken(last.question, this.#keys.forget(session.session, last.question));
       if (last?.state === 'running') this.#attend(last, null);
     } catch (error) {
       if (signal.aborted) return;
@@ -337,10 +336,8 @@ class Chat {
     try {
       const session = await this.#open();
       const clock = this.#clock();
-      const key = this.#keys.get(question) ?? newKey();
-      this.#keys.set(question, key);
-      const response = await ask(session, question, key, signal);
-      this.#keys.delete(question);
+      const response = await ask(session, question, this.#keys.of(session, question), signal);
+      this.#keys.forget(session, question);
       const id = response.headers.get('Turn-Id') || '';
       // It may have been seen to be there meanwhile.
       const turn = this.conversation.find(id) ?? turnOf({ id, session, question, branches: [session], clock, model: this.#model });
@@ -392,8 +389,8 @@ class Chat {
     const turn = await this.ask(question);
     const view = turn && this.conversation.view(turn);
     if (signal.aborted) return this.lanes.close(lanes);
-    done();
     if (!view) {
+      done();
       this.together.give(beside);
       return this.lanes.close(lanes);
     }
@@ -480,8 +477,8 @@ class Chat {
     const turns = missed().map((one) => turnFrom(told, one));
     if (!turns.length) return;
     for (const { question } of turns) {
-      if (!this.#keys.delete(question)) continue;
-      this.#taken(question);
+      if (!this.#keys.forget(told.session, question)) continue;
+      this.#taken(question, true);
       this.notice.clear();
     }
     this.conversation.insert(turns);
@@ -506,16 +503,15 @@ class Chat {
     if (at !== document.body && at?.checkVisibility() === false) this.composer.focus();
   }
 
-  /** The server has it: it is written no more. @param {string} question */
-  #taken(question) {
+  /** The server has it: it is written no more. @param {string} question @param {boolean} [lost] what was carried may stand below it */
+  #taken(question, lost = false) {
     const [written, asked] = [this.composer.value.trim(), question.trim()];
     if (written === asked) this.composer.value = '';
-    else if (written.startsWith(`${asked}\n\n`)) this.composer.value = written.slice(asked.length).trimStart();
+    else if (lost && written.startsWith(`${asked}\n\n`)) this.composer.value = written.slice(asked.length).trimStart();
   }
 
   /** @param {Problem} problem @param {string} question it stays in the input */
   async #refused(problem, question) {
-    if (!unsure(problem)) this.#keys.delete(question);
     if (this.#missed(problem)) return;
     // It was answered so long ago that only the session knows how.
     if (problem.code === 'journal_gone') return this.load();
@@ -528,9 +524,15 @@ class Chat {
       if (this.#running && this.composer.value.trim() === question.trim()) return this.composer.submit();
     }
     if (problem.code === 'offline') this.warmth.away(problem, 'keystroke');
-    this.notice.say(problem.sentence, { label: 'Try again', act: () => this.ask(question) }, afterwards(problem));
+    this.notice.say(problem.sentence, { label: 'Try again', act: () => this.#again(question) }, afterwards(problem));
     if (!this.composer.value) this.composer.value = question;
     else if (this.#carried.has(question)) this.composer.add(question);
+  }
+
+  /** Where another answer runs by now, it waits for that as any other question. @param {string} question */
+  #again(question) {
+    if (this.composer.value.trim() === question.trim()) this.composer.submit();
+    else this.ask(question);
   }
 
   /** @param {Turn} turn @param {Response|null} response */

@@ -159,7 +159,7 @@ export class TurnView {
     if (this.thought.textContent !== turn.thinking) this.thought.textContent = turn.thinking;
     this.status.hidden = !running || turn.phase === 'writing' || (turn.phase === 'thinking' && !this.thinking.hidden);
     this.tick();
-    if (running) return;
+    if (running) return this.foot.replaceChildren();
     this.foot.replaceChildren(...this.#ending());
     this.on.whole?.(this.answer);
   }

@@ -7,7 +7,8 @@
 import { call, Problem } from './api.js';
 import { keep } from './clocks.js';
 import { TurnView } from './conversation.js';
-import { ask, end, follow, newKey, turnFrom, turnOf } from './turn.js';
+import { newKey } from './keys.js';
+import { ask, end, follow, turnFrom, turnOf } from './turn.js';
 
 /** @typedef {{session: string, model: string, question: string, label: string, passing: boolean}} Lane a `passing` one is erased in the end */
 
@@ -29,7 +30,7 @@ export class Lanes {
   /** Those that are to be erased: copies in the end, others if they are not asked. @type {Set<string>} */
   #passing = new Set();
 
-  /** @param {{go: (session: string) => void, changed: () => void, whole: (answer: HTMLElement) => void}} on going to a branch; `changed`: whether any run may be another */
+  /** @param {{go: (session: string) => void, changed: () => void, whole: (answer: HTMLElement) => void, accepted: (question: string) => void}} on going to a branch; `changed`: whether any run may be another */
   constructor(on) {
     this.on = on;
     addEventListener('pagehide', () => this.#passing.forEach((session) => this.#erase(session)));
@@ -88,6 +89,7 @@ export class Lanes {
     const turn = turnOf({ question: lane.question, model: lane.model, clock });
     let key = newKey();
     const again = () => {
+      if (this.#running.has(turn)) return;
       // One that is known to have come to nothing is asked anew.
       if (turn.id) key = newKey();
       Object.assign(turn, turnOf({ question: lane.question, model: lane.model }));
@@ -111,6 +113,7 @@ export class Lanes {
     try {
       const response = await ask(lane.session, lane.question, key, signal);
       turn.id = response.headers.get('Turn-Id') || '';
+      this.on.accepted(lane.question);
       if (turn.clock) keep(turn.id, turn.clock);
       if (this.#running.get(turn)) end(turn, signal).catch(() => {});
       await follow(turn, response, {

@@ -17,6 +17,7 @@ import { onlyTouch, openMenu, stepThrough } from './shortcuts.js';
 const ROOMY = matchMedia('(min-width: 72rem)');
 /** Where a source that is looked at takes the list's place. */
 const TIGHT = matchMedia('(min-width: 72rem) and (max-width: 97.99rem)');
+const COMPLAINED_MS = 10_000;
 const SEARCH_AFTER_MS = 200;
 const LOOK_AGAIN_MS = 3000;
 const UNREAD = 'headstart.unread';
@@ -94,6 +95,7 @@ export class Sidebar {
     new MutationObserver(() => this.#settle()).observe(element('source'), { attributeFilter: ['hidden'] });
     TIGHT.addEventListener('change', () => this.#settle());
     this.search.addEventListener('input', () => {
+      this.#complaint = '';
       clearTimeout(this.#typing);
       this.#typing = setTimeout(() => this.load(), SEARCH_AFTER_MS);
     });
@@ -317,10 +319,17 @@ export class Sidebar {
       this.#pinned[pinned ? 'add' : 'delete'](conversation);
       element('spoken').textContent = pinned ? 'Pinned.' : 'Unpinned.';
     } catch (error) {
-      this.#complaint = Problem.from(error).sentence;
+      this.#complain(error);
     }
     await this.load();
     this.#backTo(conversation);
+  }
+
+  /** It stands there for a while, also when the list is read again. @param {unknown} error */
+  #complain(error) {
+    const said = Problem.from(error).sentence;
+    this.said.textContent = this.#complaint = said;
+    setTimeout(() => { if (this.#complaint === said) this.#complaint = ''; }, COMPLAINED_MS);
   }
 
   /** Unless the reader has gone on. @param {string} conversation whose menu was used */
@@ -339,7 +348,7 @@ export class Sidebar {
       await share(listed);
       this.#backTo(listed.conversation);
     } catch (error) {
-      this.said.textContent = this.#complaint = Problem.from(error).sentence;
+      this.#complain(error);
     } finally {
       this.#sharing = false;
     }
@@ -362,7 +371,7 @@ export class Sidebar {
       const title = field.value.trim();
       if (keep && title && title !== listed.title) {
         await call('PATCH', `/api/sessions/${listed.session}`, { title }).catch((error) => {
-          this.#complaint = Problem.from(error).sentence;
+          this.#complain(error);
         });
       }
       field.replaceWith(...kept);

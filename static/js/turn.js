@@ -102,11 +102,8 @@ export function apply(turn, event) {
   return event.event in HANDLERS;
 }
 
-/** For one question, however often it is sent. Not `randomUUID`, which pages without TLS do not have. */
-export const newKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-');
-
 /** @param {Problem} problem of an ask @returns {boolean} whether it may have been accepted all the same */
-export const unsure = ({ code, status }) => code === 'offline' || (status >= 500 && code !== 'shutting_down');
+const unsure = ({ code, status }) => code === 'offline' || (status >= 500 && code !== 'shutting_down');
 
 /**
  * Asks; once more where nobody knows whether that was heard, since under one key it is one question.

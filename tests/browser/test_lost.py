@@ -87,6 +87,111 @@ def test_a_question_that_is_sent_again_and_again_is_asked_once(
     assert asked(chat) == [QUESTION] * 2
 
 
+@pytest.mark.parametrize("code", ["shutting_down", ""])
+def test_a_refusal_of_what_is_sent_again_says_nothing_of_what_was_sent_before(
+    chat: Chat, complaints: Complaints, code: str
+) -> None:
+    complaints.expects("ERR_FAILED", "429", "503")
+    sent: list[Route] = []
+    refusal = {"code": code, "title": "Not here.", "status": 503, "retryable": True}
+
+    def lose(route: Route) -> None:
+        sent.append(route)
+        if len(sent) == 1:
+            lost(route)
+        elif code:
+            route.fulfill(status=503, json=refusal, content_type="application/problem+json")
+        else:
+            route.fulfill(status=429, body="<h1>Slow down</h1>", content_type="text/html")
+
+    chat.page.route("**/ask*", lose)
+    chat.input.fill(QUESTION)
+    chat.input.press("Enter")
+    expect(chat.notice).to_be_visible()
+    chat.page.unroute("**/ask*")
+    chat.notice.get_by_role("button", name="Try again").click()
+    chat.expect_state(chat.turns.first, "done")
+    expect(chat.input).to_have_value("")
+    assert asked(chat) == [QUESTION]
+
+
+@pytest.mark.parametrize("how", ["back", "reload"])
+def test_who_leaves_and_comes_back_before_a_question_has_arrived_asks_it_once(
+    gated: Chat, gate: Gate, complaints: Complaints, how: str
+) -> None:
+    complaints.expects("ERR_", "409")
+    page = gated.page
+    first = gated.ask("How many ships?")
+    gated.expect_state(first, "done")
+    own = gated.session
+    on_its_way: list[tuple[str, dict[str, str], str | None]] = []
+    page.route(
+        "**/ask*",
+        lambda route: on_its_way.append((route.request.url, route.request.all_headers(), route.request.post_data)),
+        times=1,
+    )
+    gated.input.fill(QUESTION)
+    gated.input.press("Enter")
+    for _ in range(1500):
+        if on_its_way:
+            break
+        page.wait_for_timeout(20)
+    if how == "back":
+        page.get_by_role("button", name="New conversation").click()
+        expect(gated.turns).to_have_count(0)
+        page.go_back()
+    else:
+        page.reload()
+    expect(gated.turns).to_have_count(1)
+    expect(gated.input).to_have_value(QUESTION)
+    # Now it arrives, and runs.
+    gate.hold_answers(after_deltas=3)
+    address, headers, body = on_its_way[0]
+    with httpx2.stream("POST", address, headers=headers, content=body, timeout=30) as response:
+        assert response.status_code == 200
+        gated.input.press("Enter")
+        expect(gated.turns).to_have_count(2)
+        expect(gated.input).to_have_value("")
+        gate.open_all()
+        response.read()
+    gated.expect_state(gated.turns.nth(1), "done")
+    assert gated.session == own
+    assert asked(gated) == ["How many ships?", QUESTION]
+
+
+def test_a_draft_that_begins_like_the_last_question_stays_whole(chat: Chat) -> None:
+    answered(chat, QUESTION)
+    chat.input.fill(f"{QUESTION}\n\nIn short.")
+    chat.page.reload()
+    expect(chat.turns).to_have_count(1)
+    expect(chat.page.locator("#conversations li")).to_have_count(1)
+    expect(chat.input).to_have_value(f"{QUESTION}\n\nIn short.")
+
+
+def test_a_question_that_is_tried_again_while_another_runs_waits_for_that(
+    gated: Chat, gate: Gate, complaints: Complaints
+) -> None:
+    complaints.expects("500")
+    answered(gated, "How many ships?")
+    gated.page.route("**/ask*", lambda route: route.fulfill(status=500, body="<h1>Oops</h1>"), times=2)
+    gated.input.fill(QUESTION)
+    gated.input.press("Enter")
+    expect(gated.notice).to_be_visible()
+    gate.hold_answers(after_deltas=3)
+    cookies = {one["name"]: one["value"] for one in gated.page.context.cookies()}
+    address = f"{gated.url}/api/sessions/{gated.session}/ask"
+    with httpx2.stream("POST", address, json={"question": "Which?"}, cookies=cookies, timeout=30) as response:
+        assert response.status_code == 200
+        gated.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        expect(gated.turns).to_have_count(2)
+        gated.notice.get_by_role("button", name="Try again").click()
+        expect(gated.page.get_by_role("button", name="Take back")).to_be_visible()
+        gate.open_all()
+        response.read()
+    gated.expect_state(gated.turns.nth(2), "done")
+    assert asked(gated) == ["How many ships?", "Which?", QUESTION]
+
+
 def test_a_question_that_is_seen_to_have_arrived_is_not_asked_for_any_more(chat: Chat, complaints: Complaints) -> None:
     complaints.expects("ERR_FAILED")
     chat.page.route("**/ask*", lost, times=2)
@@ -225,6 +330,24 @@ def test_who_leaves_while_a_question_and_another_are_on_their_way_finds_both_the
     expect(page.locator("#queued")).to_be_hidden()
 
 
+def test_who_leaves_before_a_question_beside_another_was_taken_finds_it_there_again(chat: Chat) -> None:
+    page = chat.page
+    answered(chat, QUESTION)
+    own = chat.session
+    chat.input.fill("What is a Lock?")
+    page.get_by_role("button", name="Ask another, too").click()
+    chat.input.fill("What is a Task?")
+    with held(page, re.compile(rf"/(?!{own})s_\w+/ask")) as waiting:
+        chat.input.press("Enter")
+        arrives(page, waiting)
+        chat.expect_state(page.locator(".lanes article").first, "done")
+        page.get_by_role("button", name="New conversation").click()
+        expect(chat.turns).to_have_count(0)
+    page.go_back()
+    expect(chat.turns).to_have_count(2)
+    expect(chat.input).to_have_value("What is a Lock?")
+
+
 def test_a_question_beside_another_is_tried_again_where_it_stands(chat: Chat, complaints: Complaints) -> None:
     complaints.expects("500")
     page = chat.page
@@ -247,7 +370,10 @@ def test_a_question_beside_another_is_tried_again_where_it_stands(chat: Chat, co
     lanes = page.locator(".lanes article")
     chat.expect_state(lanes.nth(0), "done")
     chat.expect_state(lanes.nth(1), "failed")
-    lanes.nth(1).get_by_role("button", name="Try again").click()
+    with held(page, "**/ask*") as waiting:
+        lanes.nth(1).get_by_role("button", name="Try again").click()
+        arrives(page, waiting)
+        expect(lanes.nth(1).get_by_role("button", name="Try again")).to_be_hidden()
     chat.expect_state(lanes.nth(1), "done")
     branch = re.search(r"/(s_\w+)/ask", refused[0])
     assert branch
