@@ -14,7 +14,6 @@ import { Keys } from './keys.js';
 import { branchOff, Lanes, withoutHeadstart } from './lanes.js';
 import { Notice, notice } from './notice.js';
 import { count } from './numbers.js';
-import { Quoting } from './quoting.js';
 import { listenForKeys } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
 import { Source } from './source.js';
@@ -59,6 +58,8 @@ class Chat {
   /** Tells this browser's other windows in which conversation something was asked. */
   #asked = new BroadcastChannel('headstart.asked');
   #keys = new Keys();
+  /** @type {Promise<import('./quoting.js').Quoting|null>|null} */
+  #quoting = null;
   /** What is on its way to be asked and stands nowhere: who leaves before that has it in the input. @type {Set<string>} */
   #carried = new Set();
   /** Why the conversation that the address names could not be shown. */
@@ -97,11 +98,7 @@ class Chat {
       long: (on) => this.#tooLong(on),
     });
     this.together = new Together(this.composer);
-    this.quoting = new Quoting(element('quote'), (words) => {
-      // There it lies over the input.
-      if (!matchMedia('(min-width: 64rem)').matches) this.source.close();
-      this.composer.quote(words);
-    });
+    document.addEventListener('selectionchange', () => { if (!getSelection()?.isCollapsed) this.#quotes(); });
     this.lanes = new Lanes({ go: (session) => this.go(session, undefined, true), changed: () => this.#settle(), whole, accepted: (question) => this.#carried.delete(question) });
     this.sidebar = new Sidebar({ current: () => this.#session, room: () => void this.source.close(), go: (session, found) => this.go(session, found ? { at: found } : undefined), gone: () => this.fresh(), erased: (conversation) => keepDraft(conversation, ''), renamed: entitle });
     offerThemes();
@@ -146,7 +143,7 @@ class Chat {
       edit: () => this.conversation.last?.edit(),
       again: () => this.conversation.last?.askAgain(),
       another: () => this.together.another.click(),
-      quote: () => this.quoting.now(),
+      quote: () => this.#quotes().then((quoting) => quoting?.now()),
     });
     // What was pressed goes with the notice.
     this.notice.button.addEventListener('click', () => this.composer.focus());
@@ -165,6 +162,17 @@ class Chat {
     this.#asked.addEventListener('message', ({ data }) => {
       if (data === this.#session && !document.hidden) this.#learn();
     });
+  }
+
+  /** Loaded when something is selected. @returns {Promise<import('./quoting.js').Quoting|null>} null while it cannot be */
+  #quotes() {
+    const quote = (/** @type {string} */ words) => {
+      // There it lies over the input.
+      if (!matchMedia('(min-width: 64rem)').matches) this.source.close();
+      this.composer.quote(words);
+    };
+    this.#quoting ??= import('./quoting.js').then(({ Quoting }) => new Quoting(element('quote'), quote)).catch(() => (this.#quoting = null));
+    return this.#quoting;
   }
 
   /** @param {boolean} on whether what is in the input is too long for a question; it may be a document */

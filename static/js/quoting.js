@@ -1,5 +1,8 @@
 // @ts-check
-/** Words that the reader has selected in an answer, or in a source beside it: a button below them has the next question quote them. */
+/**
+ * Words that the reader has selected in an answer, or in a source beside it: a button below them has the next question quote
+ * them. chat.js loads it when something is selected.
+ */
 
 const SETTLED_MS = 150;
 const LONGEST = 4000;
@@ -13,14 +16,17 @@ export class Quoting {
   constructor(button, quote) {
     this.button = button;
     this.quote = quote;
-    document.addEventListener('selectionchange', () => {
-      clearTimeout(this.#settled);
-      this.#settled = setTimeout(() => this.#look(), SETTLED_MS);
-    });
+    document.addEventListener('selectionchange', () => this.#lookSoon());
     for (const moved of ['scroll', 'resize']) addEventListener(moved, () => this.#words && this.#place(), { capture: true, passive: true });
     // A press would select nothing, and what is selected is what it is about.
     button.addEventListener('pointerdown', (event) => event.preventDefault());
     button.addEventListener('click', () => this.#take());
+    this.#lookSoon();
+  }
+
+  #lookSoon() {
+    clearTimeout(this.#settled);
+    this.#settled = setTimeout(() => this.#look(), SETTLED_MS);
   }
 
   /** Quotes what is selected, if that can be. */
