@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 from redis import Redis
 
 from app.processes import EmbeddedRedis
@@ -252,11 +252,18 @@ def test_a_redis_that_has_lost_its_data_is_said_once_and_a_new_conversation_is_b
     gate.open_all()
     missed: list[str] = []
     page.on("response", lambda response: missed.append(response.url) if response.status == 404 else None)
+    under_way: set[Request] = set()
+    page.on("request", lambda request: under_way.add(request))
+    page.on("requestfinished", lambda request: under_way.discard(request))
+    page.on("requestfailed", lambda request: under_way.discard(request))
     chat = Chat(page, gated_url).open()
     chat.expect_state(chat.ask("What is a Future?"), "done")
     former = chat.session
     chat.input.fill("And a Task?")
     chat.expect_chip("warm")
+    # A warm that is on its way would hear of it before the question does, which then is the new conversation's first.
+    while any("/api/" in request.url for request in under_way):
+        page.wait_for_timeout(20)
     with Redis.from_url(EmbeddedRedis(gated_data / "headstart").url) as redis:
         redis.flushall()
     chat.input.press("Enter")
