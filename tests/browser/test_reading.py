@@ -357,6 +357,8 @@ def test_a_conversation_that_is_passed_on_as_a_page_runs_and_fetches_nothing(
     answer = page.request.get(f"{written.url}/api/sessions/{written.session}/export?format=html")
     file = tmp_path / "passed on.html"
     file.write_bytes(answer.body())
+    # What the conversation's own page still fetches is none of this one's.
+    page.goto("about:blank")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(file.as_uri())
