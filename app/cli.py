@@ -13,16 +13,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app import keyring, shelf
+from app import arguments, keyring, shelf
 from app.access.apikeys import ApiKeys
 from app.bench import BenchFailed
 from app.contexts.drafts import InvalidDraft
 from app.contexts.library import ContextTooLarge, Library
+from app.misspelt import unknown_variables
 from app.models import set_local_models
 from app.processes import CannotStart, EmbeddedRedis, at_fault, undisturbed
 from app.prompt.context import DEFAULT_MAX_TOKENS
 from app.refused import Refused
-from app.settings import Settings, unknown_variables, variable
+from app.settings import Settings, variable
 from app.store.apikeys import StoredKeys
 from app.store.connection import Store, StoreUnavailable
 from app.store.contexts import Contexts
@@ -73,7 +74,7 @@ def _add_serve(commands: "Commands[argparse.ArgumentParser]") -> None:
         epilog="Ctrl-C stops everything that was started.",
     )
     serve.add_argument("--host", help="the address to listen on (HEADSTART_HOST, 127.0.0.1)")
-    serve.add_argument("--port", type=_port, help="the port, 0 for a free one (HEADSTART_PORT, 8000)")
+    serve.add_argument("--port", type=arguments.port, help="the port, 0 for a free one (HEADSTART_PORT, 8000)")
     serve.set_defaults(run=_serve)
 
 
@@ -86,7 +87,9 @@ def _add_sandbox(commands: "Commands[argparse.ArgumentParser]") -> None:
         epilog="Point the SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:9000 ANTHROPIC_API_KEY=any",
     )
     sandbox.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
-    sandbox.add_argument("--port", type=_port, default=9000, help="the port, 0 for a free one (default: %(default)s)")
+    sandbox.add_argument(
+        "--port", type=arguments.port, default=9000, help="the port, 0 for a free one (default: %(default)s)"
+    )
     sandbox.add_argument(
         "--profile", default="cookbook", help="where the times come from: cookbook or instant (default: %(default)s)"
     )
@@ -117,7 +120,7 @@ def _add_contexts(commands: "Commands[argparse.ArgumentParser]") -> None:
         "empty, may hold secrets or was installed is left out and named. A context that had the name before is replaced.",
     )
     add.add_argument("name", metavar="NAME", help="what people will call it")
-    add.add_argument("paths", metavar="PATH", type=_path, nargs="+", help="a file or folder")
+    add.add_argument("paths", metavar="PATH", type=arguments.path, nargs="+", help="a file or folder")
     add.add_argument("--instructions", metavar="TEXT", help="what the model is told before the documents")
     add.add_argument("--model", help="the model to ask (HEADSTART_MODEL)")
     add.add_argument("--max-tokens", type=int, help=f"the longest answer, in tokens ({DEFAULT_MAX_TOKENS})")
@@ -155,8 +158,12 @@ def _add_keys(commands: "Commands[argparse.ArgumentParser]") -> None:
         "add", help="make a key", description="Make a key and show it, once: only its hash is kept."
     )
     add.add_argument("name", metavar="NAME", help="whose it is")
-    add.add_argument("--usd-per-day", type=_usd, metavar="USD", help="what its questions and warms may cost in a day")
-    add.add_argument("--turns-per-minute", type=_count, metavar="N", help="how many questions it may ask in a minute")
+    add.add_argument(
+        "--usd-per-day", type=arguments.usd, metavar="USD", help="what its questions and warms may cost in a day"
+    )
+    add.add_argument(
+        "--turns-per-minute", type=arguments.count, metavar="N", help="how many questions it may ask in a minute"
+    )
     add.set_defaults(run=lambda parsed: _with_store(lambda store: keyring.add(ApiKeys(StoredKeys(store)), parsed)))
     listing = actions.add_parser("list", help="list the keys", description="List the keys, without their secrets.")
     listing.set_defaults(run=lambda _: _with_store(lambda store: keyring.list_all(ApiKeys(StoredKeys(store)))))
@@ -183,9 +190,11 @@ def _add_bench(commands: "Commands[argparse.ArgumentParser]") -> None:
         default="asyncio",
         help="a context's name, or the path of files, with a slash (default: %(default)s)",
     )
-    ttft.add_argument("--runs", type=_count, default=3, metavar="N", help="how often each is measured (%(default)s)")
     ttft.add_argument(
-        "--typing", type=_times, default=(0, 1, 3, 10, 25), metavar="S,S,…", help="typing times (0,1,3,10,25)"
+        "--runs", type=arguments.count, default=3, metavar="N", help="how often each is measured (%(default)s)"
+    )
+    ttft.add_argument(
+        "--typing", type=arguments.times, default=(0, 1, 3, 10, 25), metavar="S,S,…", help="typing times (0,1,3,10,25)"
     )
     ttft.add_argument(
         "--question",
@@ -209,45 +218,6 @@ def _add_doctor(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     doctor.add_argument("name", nargs="?", metavar="SESSION|CONTEXT", help="a session's id, or a context's name or id")
     doctor.set_defaults(run=_doctor)
-
-
-def _port(text: str) -> int:
-    if not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to 65535")
-    return int(text)
-
-
-def _path(text: str) -> Path:
-    # To pathlib that is the current folder, which a variable that is not set would have everyone read.
-    if not text:
-        raise argparse.ArgumentTypeError("the path is empty")
-    return Path(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
-    return int(text)
-
-
-def _usd(text: str) -> float:
-    try:
-        usd = float(text)
-    except ValueError:
-        usd = -1
-    if not 0 <= usd < 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount in USD")
-    return usd
-
-
-def _times(text: str) -> tuple[float, ...]:
-    try:
-        times = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        times = ()
-    if not times or not all(0 <= one <= 3600 for one in times):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of seconds, such as 0,1.5,10")
-    return times
 
 
 def _settings(**given: Any) -> Settings:

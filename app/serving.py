@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from app import logs, tracing
 from app.lastresort import LastResort
+from app.misspelt import unknown_variables
 from app.processes import CannotStart, Companion, EmbeddedRedis, SandboxProcess, at_fault, undisturbed
-from app.settings import Settings, unknown_variables, variable
+from app.settings import Settings, variable
 from app.store.address import parse_address
 
 if TYPE_CHECKING:

@@ -3,14 +3,13 @@
 import os
 import re
 import sys
-from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.ledger.prices import load_prices
 from app.models import DEFAULT_MODEL
@@ -18,8 +17,6 @@ from app.store.address import parse_address
 
 PREFIX = "HEADSTART_"
 SHORTEST_ADMIN_KEY = 16
-# What `make` tells the tests.
-_TEST_SETTINGS = ("HEADSTART_TEST_", "HEADSTART_SCREENSHOT")
 
 
 def default_data_dir() -> Path:
@@ -333,23 +330,6 @@ def variable(field: str) -> str:
         return field
     alias = Settings.model_fields[field].validation_alias
     return alias if isinstance(alias, str) else f"{PREFIX}{field.upper()}"
-
-
-def unknown_variables() -> str:
-    """What to say of variables that are named like settings and are none: misspelt, they would do nothing and nobody would
-    know. Empty if there is none; their values are not said."""
-    given = {name.upper() for source in (EnvSettingsSource, DotEnvSettingsSource) for name in source(Settings).env_vars}
-    settings = {name.upper(): variable(name) for name in Settings.model_fields}
-    # Kubernetes tells every container of the services beside it, by their names.
-    services = [name.removesuffix("SERVICE_HOST") for name in given if name.endswith("_SERVICE_HOST")]
-    others = (*_TEST_SETTINGS, *(f"{service}{what}" for service in services for what in ("SERVICE_", "PORT")))
-    said = []
-    for name in sorted(given):
-        short = name.removeprefix(PREFIX)
-        if name.startswith(PREFIX) and short not in settings and not name.startswith(others):
-            meant = get_close_matches(short, settings, 1)
-            said.append(f"{name} (did you mean {settings[meant[0]]}?)" if meant else name)
-    return f"not settings of Headstart, and without effect: {', '.join(said)}" if said else ""
 
 
 def settings_table() -> str:
