@@ -1,6 +1,7 @@
 """A turn: from a question, over a journal that every client tails, to an answer that the transcript keeps."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import httpx2
@@ -161,27 +162,23 @@ def test_of_two_questions_under_the_same_key_at_the_same_moment_none_gets_the_ot
     client: Client, elsewhere: Client
 ) -> None:
     client.add_context()
-    for _ in range(5):
-        session = client.start()["session"]
-        together = threading.Barrier(6)
-        answers: list[tuple[str, int, str]] = []
+    together = threading.Barrier(6)
 
-        def ask(one: Client, question: str) -> None:
-            together.wait(30)  # noqa: B023
-            address, headers = f"/api/sessions/{session}/ask", {"idempotency-key": "one"}  # noqa: B023
-            response = one.http.post(address, json={"question": question}, headers=headers)
-            answers.append((question, response.status_code, response.text))  # noqa: B023
+    def ask(one: Client, session: str, question: str) -> tuple[str, int]:
+        together.wait(30)
+        address, headers = f"/api/sessions/{session}/ask", {"idempotency-key": "one"}
+        return question, one.http.post(address, json={"question": question}, headers=headers).status_code
 
-        threads = [
-            threading.Thread(target=ask, args=(one, f"{number}?")) for number, one in enumerate((client, elsewhere) * 3)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(30)
-        (turn,) = client.session(session)["turns"]
-        assert [question for question, status, _ in answers if status == 200] == [turn["question"]]
-        assert {status for _, status, _ in answers} == {200, 409}
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(5):
+            session = client.start()["session"]
+            asking = [
+                pool.submit(ask, one, session, f"{number}?") for number, one in enumerate((client, elsewhere) * 3)
+            ]
+            answers = [one.result(30) for one in asking]
+            (turn,) = client.session(session)["turns"]
+            assert [question for question, status in answers if status == 200] == [turn["question"]]
+            assert {status for _, status in answers} == {200, 409}
 
 
 def test_what_is_sent_again_is_one_more_stream_that_is_open(redis: RedisProcess, upstream: Recorder) -> None:

@@ -59,6 +59,15 @@ def asked(chat: Chat) -> list[str]:
     return [turn["question"] for turn in chat.stored()["turns"]]
 
 
+def lose_the_answers(chat: Chat, complaints: Complaints) -> None:
+    """Ask; the server has the question, and the page does not know."""
+    complaints.expects("ERR_FAILED")
+    chat.page.route("**/ask*", lost, times=2)
+    chat.input.fill(QUESTION)
+    chat.input.press("Enter")
+    expect(chat.notice).to_be_visible()
+
+
 # One question is one turn
 
 
@@ -193,11 +202,7 @@ def test_a_question_that_is_tried_again_while_another_runs_waits_for_that(
 
 
 def test_a_question_that_is_seen_to_have_arrived_is_not_asked_for_any_more(chat: Chat, complaints: Complaints) -> None:
-    complaints.expects("ERR_FAILED")
-    chat.page.route("**/ask*", lost, times=2)
-    chat.input.fill(QUESTION)
-    chat.input.press("Enter")
-    expect(chat.notice).to_be_visible()
+    lose_the_answers(chat, complaints)
     chat.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     chat.expect_state(chat.turns.first, "done")
     expect(chat.notice).to_be_hidden()
@@ -206,11 +211,7 @@ def test_a_question_that_is_seen_to_have_arrived_is_not_asked_for_any_more(chat:
 
 
 def test_a_question_that_another_window_came_after_is_asked_once(chat: Chat, complaints: Complaints) -> None:
-    complaints.expects("ERR_FAILED")
-    chat.page.route("**/ask*", lost, times=2)
-    chat.input.fill(QUESTION)
-    chat.input.press("Enter")
-    expect(chat.notice).to_be_visible()
+    lose_the_answers(chat, complaints)
     other = {"question": "What is a Task?"}
     while not chat.page.request.post(f"{chat.url}/api/sessions/{chat.session}/ask", data=other).ok:
         chat.page.wait_for_timeout(100)
